@@ -1,0 +1,94 @@
+"""The kernel: what a workflow is and what follows from what happened.  Pure: no I/O, no clock, no async."""
+
+from __future__ import annotations
+
+from ._definition import (
+    DEFAULT_OPTIONS as DEFAULT_OPTIONS,
+)
+from ._definition import (
+    ERROR_KINDS as ERROR_KINDS,
+)
+from ._definition import (
+    KINDS as KINDS,
+)
+from ._definition import (
+    Failure as Failure,
+)
+from ._definition import (
+    InputSpec as InputSpec,
+)
+from ._definition import (
+    Retry as Retry,
+)
+from ._definition import (
+    Stop as Stop,
+)
+from ._definition import (
+    TaskOptions as TaskOptions,
+)
+from ._definition import (
+    TaskSpec as TaskSpec,
+)
+from ._definition import (
+    Timeouts as Timeouts,
+)
+from ._definition import (
+    WorkflowSpec as WorkflowSpec,
+)
+from ._errors import (
+    CallboardError as CallboardError,
+)
+from ._errors import (
+    DefinitionError as DefinitionError,
+)
+from ._errors import (
+    InternalError as InternalError,
+)
+from ._errors import (
+    PromiseBroken as PromiseBroken,
+)
+from ._errors import (
+    PromiseRefused as PromiseRefused,
+)
+from ._errors import (
+    Refused as Refused,
+)
+from ._errors import (
+    RunCancelled as RunCancelled,
+)
+from ._errors import (
+    RunFailed as RunFailed,
+)
+from ._errors import (
+    RunOwned as RunOwned,
+)
+from ._errors import (
+    StaleFence as StaleFence,
+)
+from ._errors import (
+    StoreError as StoreError,
+)
+from ._errors import (
+    UnknownRun as UnknownRun,
+)
+from ._errors import (
+    UsageError as UsageError,
+)
+from ._events import (
+    EVENTS as EVENTS,
+)
+from ._events import (
+    Event as Event,
+)
+from ._states import (
+    ENDED as ENDED,
+)
+from ._states import (
+    SETTLED as SETTLED,
+)
+from ._states import (
+    RunState as RunState,
+)
+from ._states import (
+    TaskState as TaskState,
+)

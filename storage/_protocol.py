@@ -1,0 +1,254 @@
+"""What the engine asks of a store: whole transitions in, runs out.
+
+A store decides nothing.  It writes what it is given in one transaction or not at all, checks that the writer
+owns the run and saw its latest version, and gives back what was written.  Users may bring their own;
+``callboard.testing.store_conformance`` tells whether it is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import attrs
+
+from ..workflow import Event, RunState, TaskState
+
+RUN_ENDED_EVENT = "run_ended"
+
+
+@attrs.frozen(kw_only=True)
+class EngineInfo:
+    """An engine as other engines on the same store see it."""
+
+    id: str
+    host: str
+    pid: int
+    started_at: float
+
+
+@attrs.frozen(kw_only=True)
+class RunRow:
+    """A run as lists show it; always written together with the events that led to it."""
+
+    run: str
+    workflow: str
+    state: RunState
+    paused: bool = False
+    reason: str | None = None
+    topic: str | None = None
+    parent_run: str | None = None
+    parent_task: str | None = None
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    owner: str | None = None
+    version: int = 0
+
+
+@attrs.define(kw_only=True)
+class TaskRow:
+    """A task as it stands now; written when the task changed."""
+
+    run: str
+    task: str
+    label: str
+    kind: str
+    state: TaskState
+    generation: int
+    attempt: int
+    fence: str | None = None
+    worker: str | None = None
+    pool: str | None = None
+    priority: int = 0
+    reason: str | None = None
+    changed_at: float
+
+
+@attrs.frozen(kw_only=True)
+class LogLine:
+    """A line that a task wrote; ``stream`` is stdout, stderr, log or progress (``data`` holds its figures)."""
+
+    run: str
+    task: str
+    generation: int
+    attempt: int
+    at: float
+    stream: str
+    text: str
+    data: Any = None
+    number: int = 0
+
+
+@attrs.define(kw_only=True)
+class Transition:
+    """Everything one run wants to have written at once.
+
+    Attributes:
+        version: How many events the run had before this; 0 creates the run.
+        engine: Who writes; it must own the run (creating a run owns it). None: nobody may own it.
+        events: Numbered ``version + 1`` and on.
+        pool_leases_released: Leases (fences) on pools that end with this.
+        release: Give up the ownership together with this (the run ended or was put down).
+    """
+
+    run: str
+    version: int
+    engine: str | None
+    events: Sequence[Event]
+    row: RunRow
+    tasks: Sequence[TaskRow] = ()
+    pool_leases_released: Sequence[str] = ()
+    release: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class StoredRun:
+    """All that is known of a run; folding ``events`` gives its state, ``len(events)`` is its version."""
+
+    row: RunRow
+    events: Sequence[Event]
+
+
+@attrs.frozen(kw_only=True)
+class Posted:
+    """A command that somebody left for a run which another engine owns."""
+
+    id: int
+    run: str
+    command: Any
+    by: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PoolLease:
+    """A slot of a pool, held by one attempt."""
+
+    pool: str
+    run: str
+    task: str
+    fence: str
+    engine: str
+
+
+@attrs.frozen(kw_only=True)
+class RunQuery:
+    """Which runs to list, newest first."""
+
+    states: frozenset[RunState] | None = None
+    workflow: str | None = None
+    topic: str | None = None
+    limit: int = 100
+    before: float | None = None
+
+
+class Store(Protocol):
+    """Where runs are remembered.
+
+    Every method may raise :class:`~callboard.StoreError`, whose text says what to do.
+    """
+
+    @property
+    def durable(self) -> bool:
+        """Whether what was committed survives the end of this process."""
+        ...
+
+    def opened(self, engine: EngineInfo) -> AbstractAsyncContextManager[None]:
+        """Open the store for an engine, register the engine as alive until the block is left."""
+        ...
+
+    async def commit(self, transitions: Sequence[Transition]) -> None:
+        """Write all of it in one transaction, or raise and have written nothing.
+
+        Raises:
+            Conflict: a run has another version or owner than its transition expects; ``run`` names it.
+        """
+        ...
+
+    async def write_logs(self, lines: Sequence[LogLine]) -> None:
+        """Append log lines; they may be lost in a crash before this returns."""
+        ...
+
+    async def load(self, run: str) -> StoredRun | None:
+        """Return everything about one run, or None."""
+        ...
+
+    async def find(self, beginning: str) -> Sequence[str]:
+        """Return up to ten ids of runs that begin like this, the exact one alone if it exists."""
+        ...
+
+    async def runs(self, query: RunQuery) -> Sequence[RunRow]:
+        """Return runs, newest first."""
+        ...
+
+    async def tasks(self, run: str) -> Sequence[TaskRow]:
+        """Return the current rows of a run's tasks in creation order."""
+        ...
+
+    async def running_tasks(self) -> Sequence[TaskRow]:
+        """Return the rows of all tasks of all runs that are running now: who holds the slots."""
+        ...
+
+    async def events(self, run: str, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Event]]:
+        """Return a run's events with their numbers, from the one behind ``after``."""
+        ...
+
+    async def logs(
+        self, run: str, task: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[LogLine]:
+        """Return log lines in order, from the one behind number ``after``."""
+        ...
+
+    async def take(self, run: str, engine: str) -> str | None:
+        """Make the engine the owner of a run nobody alive owns; return the dead owner's id, if any.
+
+        Raises:
+            RunOwned: a living engine owns it.
+            UnknownRun: there is no such run.
+        """
+        ...
+
+    async def owner(self, run: str) -> tuple[EngineInfo, bool] | None:
+        """Return the engine that a run belongs to and whether it is alive."""
+        ...
+
+    async def unowned(self) -> Sequence[str]:
+        """Return the unfinished runs that no living engine owns, oldest first."""
+        ...
+
+    async def lease_pool(self, lease: PoolLease, limit: int) -> bool:
+        """Take a slot of a pool if fewer than ``limit`` living leases hold one, counted in the same transaction."""
+        ...
+
+    async def pool_leases(self, pool: str) -> Sequence[PoolLease]:
+        """Return who holds the slots of a pool."""
+        ...
+
+    async def post(self, run: str, command: Any, by: str | None = None) -> int:
+        """Leave a command for the engine that owns a run; return its number."""
+        ...
+
+    async def inbox(self, engine: str) -> Sequence[Posted]:
+        """Return the unanswered commands left for runs that this engine owns, oldest first."""
+        ...
+
+    async def reply(self, post: int, answer: Any) -> None:
+        """Answer a command that was left for a run."""
+        ...
+
+    async def answer(self, post: int) -> Any | None:
+        """Return the answer to a command, None while there is none."""
+        ...
+
+    async def wait_changed(self) -> None:
+        """Return when somebody else wrote to the store since the last call (at once the first time)."""
+        ...
+
+
+class Conflict(Exception):
+    """A transition met another version or another owner than it expected."""
+
+    def __init__(self, run: str, message: str) -> None:
+        super().__init__(message)
+        self.run = run

@@ -1,0 +1,183 @@
+"""What a workflow is before it runs: plain, immutable data, the same whichever door it came through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+import attrs
+
+OnFailure = Literal["stop", "drain", "skip_downstream", "allow_partial"]
+OnLost = Literal["retry", "fail", "ask"]
+Backoff = Literal["fixed", "linear", "exponential"]
+
+KINDS: Final = (
+    "step",
+    "function",
+    "python",
+    "shell",
+    "http",
+    "container",
+    "workflow",
+    "external",
+    "input",
+    "sleep",
+    "wait",
+)
+"""The ways of doing a task; ``step`` is a task that says only its name."""
+
+ERROR_KINDS: Final = (
+    "error",
+    "exit",
+    "timeout",
+    "lost",
+    "cancelled",
+    "promise_broken",
+    "bad_output",
+    "config",
+)
+"""What an error's ``kind`` may be."""
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """When and how often a failed attempt is followed by another.
+
+    Attributes:
+        times: How many attempts may follow the first one.
+        backoff: ``fixed`` waits ``delay``; ``linear`` waits ``delay + increment * (n - 1)``;
+            ``exponential`` waits ``delay * 2 ** (n - 1)``, each before the n-th retry.
+        delay: Seconds before the first retry.
+        increment: Seconds that ``linear`` adds each time.
+        cap: Seconds that no wait exceeds.
+        jitter: Draw the wait evenly from zero to the computed one ("full jitter").
+        max_elapsed: Seconds since the first attempt after which no retry is begun.
+        on: Error kinds, or names of exception classes, that are retried.
+    """
+
+    times: int = 0
+    backoff: Backoff = "exponential"
+    delay: float = 1.0
+    increment: float = 1.0
+    cap: float = 300.0
+    jitter: bool = True
+    max_elapsed: float | None = None
+    on: tuple[str, ...] = ("error", "exit", "timeout")
+
+
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """Limits in seconds on one attempt, on all attempts together, and on the time spent ready."""
+
+    attempt: float | None = None
+    total: float | None = None
+    queued: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Stop:
+    """How an attempt is stopped: told, ``grace`` seconds later terminated, ``term`` later killed."""
+
+    grace: float = 10.0
+    term: float = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class TaskOptions:
+    """How a task is supervised; most tasks share one object with the defaults."""
+
+    retry: Retry | None = None
+    timeout: Timeouts | None = None
+    lost: OnLost = "retry"
+    stop: Stop = Stop()
+    priority: int = 0
+    pool: str | None = None
+    critical: bool = False
+    cwd: str | None = None
+    env: Mapping[str, str] | None = None
+
+
+DEFAULT_OPTIONS: Final = TaskOptions()
+
+
+@attrs.frozen(kw_only=True)
+class TaskSpec:
+    """One task as it was defined.
+
+    Attributes:
+        id: Unique in the run.
+        name: What people call it; its label, too.
+        kind: One of :data:`KINDS`.
+        needs: Ids of the tasks it runs after (``#id`` names a hole).
+        config: The kind's own settings, JSON.
+        inputs: What ``with:`` said or what a call was given, JSON that may hold expressions or references.
+        when: A condition without its ``${{ }}``; false skips the task.
+        options: How it is supervised.
+    """
+
+    id: str
+    name: str
+    kind: str = "step"
+    needs: tuple[str, ...] = ()
+    config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    inputs: Any = None
+    when: str | None = None
+    options: TaskOptions = DEFAULT_OPTIONS
+
+
+@attrs.frozen(kw_only=True)
+class InputSpec:
+    """One declared input of a workflow: its JSON type, and what it is when nobody says.
+
+    ``type`` is one of string, number, integer, boolean, array, object, any.
+    """
+
+    type: str = "any"
+    default: Any = None
+    required: bool = True
+    description: str | None = None
+    enum: tuple[Any, ...] | None = None
+
+
+@attrs.frozen(kw_only=True)
+class WorkflowSpec:
+    """A workflow as it was defined; a run keeps the one it was started with.
+
+    Attributes:
+        concurrency: Tasks of one run at a time; None leaves it to the engine.
+        timeout: Seconds for the whole run.
+        failure_workflow: Started once after the run failed, timed out or broke a promise.
+        pools: Slots shared by all runs on one store, by name.
+        output: An expression (with its ``${{ }}``) or plain JSON.
+        folder: What relative paths and imports start from.
+    """
+
+    name: str
+    tasks: tuple[TaskSpec, ...] = ()
+    description: str | None = None
+    inputs: Mapping[str, InputSpec] = attrs.field(factory=dict[str, InputSpec])
+    concurrency: int | None = None
+    timeout: float | None = None
+    on_failure: OnFailure = "skip_downstream"
+    failure_workflow: str | None = None
+    pools: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    output: Any = None
+    promises: tuple[str, ...] = ()
+    folder: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Failure:
+    """Why an attempt or a task failed.
+
+    Attributes:
+        kind: One of :data:`ERROR_KINDS`.
+        message: One sentence.
+        detail: JSON: exit code, exception class and traceback, the last output …
+        retry_after: Seconds to wait at least before the next attempt, when the task said so.
+    """
+
+    kind: str
+    message: str
+    detail: Any = None
+    retry_after: float | None = None

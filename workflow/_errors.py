@@ -1,0 +1,94 @@
+"""Every error a user of callboard can meet, in one tree, sorted by whose move it is.
+
+::
+
+    CallboardError
+    ├── UsageError            fix the call (also a ValueError)
+    ├── DefinitionError       fix the workflow: ``.errors`` holds every one of them (also a ValueError)
+    ├── RunFailed             the run ended failed, not_ready or timed_out: ``.run_id``, ``.result``
+    │   └── PromiseBroken     the run ended promise_broken
+    ├── RunCancelled          the run was cancelled
+    ├── PromiseRefused        a promise cannot hold; nothing changed
+    ├── Refused               a command does not fit the state it met; nothing changed
+    │   └── StaleFence        it came from an attempt that is no longer the current one
+    ├── UnknownRun            no run has this id (also a LookupError)
+    ├── RunOwned              a living engine owns the run: ``.owner``
+    ├── StoreError            the store could not be read or written: what it holds is intact
+    └── InternalError         this should never happen; please report it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class CallboardError(Exception):
+    """The root of all errors that callboard raises on purpose."""
+
+
+class UsageError(CallboardError, ValueError):
+    """A call was made with arguments that cannot work; the message says which and what to do."""
+
+
+class DefinitionError(CallboardError, ValueError):
+    """A workflow definition is invalid; ``errors`` lists everything that is wrong with it."""
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        self.errors: tuple[str, ...] = tuple(errors)
+        super().__init__("\n".join(self.errors))
+
+
+class RunFailed(CallboardError):
+    """A run did not succeed; ``result`` holds what it came to."""
+
+    def __init__(self, message: str, *, run_id: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.result = result
+
+
+class PromiseBroken(RunFailed):
+    """A run did what a promise ruled out, and was ended for it."""
+
+
+class RunCancelled(CallboardError):
+    """A run was cancelled before it could end by itself."""
+
+    def __init__(self, message: str, *, run_id: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.result = result
+
+
+class PromiseRefused(CallboardError):
+    """A promise is untrue already, or would leave no way to finish; nothing has changed."""
+
+
+class Refused(CallboardError):
+    """A command does not fit the state it met; nothing has changed."""
+
+
+class StaleFence(Refused):
+    """A command came from an attempt that has ended or was replaced; it had no effect."""
+
+
+class UnknownRun(CallboardError, LookupError):
+    """No run in this store has this id, or more than one begins like it."""
+
+
+class RunOwned(CallboardError):
+    """A living engine owns the run; ``owner`` tells which."""
+
+    def __init__(self, message: str, *, run_id: str, owner: str) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.owner = owner
+
+
+class StoreError(CallboardError):
+    """The store could not be read or written; what it holds already is intact."""
+
+
+class InternalError(CallboardError):
+    """Something happened that should never happen; please report it."""
