@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from . import _commands as commands
+from . import _events as events
+from ._commands import Command as Command
+from ._commands import Effect as Effect
+from ._commands import SetTimer as SetTimer
+from ._commands import StopAttempt as StopAttempt
 from ._definition import (
     DEFAULT_OPTIONS as DEFAULT_OPTIONS,
 )
@@ -80,6 +86,17 @@ from ._events import (
 from ._events import (
     Event as Event,
 )
+from ._events import Wait as Wait
+from ._graph import CycleError as CycleError
+from ._machine import apply as apply
+from ._machine import queued_timers as queued_timers
+from ._machine import resume as resume
+from ._run import Hole as Hole
+from ._run import Run as Run
+from ._run import Task as Task
+from ._run import evolve as evolve
+from ._run import fold as fold
+from ._run import new_run as new_run
 from ._states import (
     ENDED as ENDED,
 )
