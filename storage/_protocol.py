@@ -154,20 +154,26 @@ class Store(Protocol):
         """Whether what was committed survives the end of this process."""
         ...
 
-    def opened(self, engine: EngineInfo) -> AbstractAsyncContextManager[None]:
-        """Open the store for an engine, register the engine as alive until the block is left."""
+    def opened(self, engine: EngineInfo | None = None) -> AbstractAsyncContextManager[None]:
+        """Open the store until the block is left, with an engine that counts as alive for as long.
+
+        Leaving the block gives up every run and pool slot that the engine still holds.  Without an engine
+        the store is open to look and to post commands: nothing is registered.
+        """
         ...
 
-    async def commit(self, transitions: Sequence[Transition]) -> None:
+    async def commit(
+        self, transitions: Sequence[Transition], lines: Sequence[LogLine] = ()
+    ) -> None:
         """Write all of it in one transaction, or raise and have written nothing.
+
+        What is handed in belongs to the store from now on: the caller does not change it any more.
+        Transitions of one run stand in order and build on each other.  Log lines ride along; what they
+        carry as ``number`` is replaced by the next free one.
 
         Raises:
             Conflict: a run has another version or owner than its transition expects; ``run`` names it.
         """
-        ...
-
-    async def write_logs(self, lines: Sequence[LogLine]) -> None:
-        """Append log lines; they may be lost in a crash before this returns."""
         ...
 
     async def load(self, run: str) -> StoredRun | None:
@@ -241,8 +247,12 @@ class Store(Protocol):
         """Return the answer to a command, None while there is none."""
         ...
 
-    async def wait_changed(self) -> None:
-        """Return when somebody else wrote to the store since the last call (at once the first time)."""
+    async def wait_changed(self, seen: int) -> int:
+        """Return another number than ``seen`` as soon as somebody else wrote after that one was given.
+
+        Each caller keeps its own last number and begins with 0, which returns at once: no change is ever
+        lost between two calls, however many wait.  A store may also wake for nothing.
+        """
         ...
 
 
