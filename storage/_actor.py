@@ -1,0 +1,203 @@
+"""The storage actor: the one place through which runs reach the store.
+
+It takes everything that is pending, of all runs, writes it in one transaction and answers after the commit.
+That is what makes a durable commit affordable: the disk is asked once for all who wait.  A batch that fails
+is replayed run by run, so that only the guilty run is told.  Log lines ride on the next commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import anyio
+import anyio.abc
+import attrs
+
+from ..workflow import StoreError
+from ._crash import CrashHook, CrashPoint, crash_hook
+from ._protocol import LogLine, Store, Transition
+
+PENDING_MAX = 10_000
+LINES_MAX = 10_000
+LINES_WAIT_SECONDS = 0.1
+
+Reply = Callable[[Exception | None], None]
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class _Request:
+    transition: Transition
+    reply: Reply
+
+
+class Storage:
+    """Writes the transitions of all runs in groups; run :meth:`run` in a task group.
+
+    Args:
+        store: An opened store.
+        pending_max: Transitions that may wait; who comes then waits for room.
+        lines_max: Log lines that may wait; what comes then is dropped, and the log says how many were.
+        crash: A hook that is called at each :class:`CrashPoint`; by default what the environment asks for.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        pending_max: int = PENDING_MAX,
+        lines_max: int = LINES_MAX,
+        crash: CrashHook | None = None,
+    ) -> None:
+        self._store = store
+        self._pending_max = pending_max
+        self._lines_max = lines_max
+        self._crash = crash or crash_hook()
+        self._pending: list[_Request] = []
+        self._lines: list[LogLine] = []
+        self._dropped: LogLine | None = None
+        self._dropped_count = 0
+        self._wake = anyio.Event()
+        self._room = anyio.Event()
+        self._stopped = False
+
+    # ------------------------------------------------------------------ what others call
+
+    async def commit(self, transition: Transition) -> None:
+        """Have a transition written and return when it is committed.
+
+        Raises:
+            Conflict: the run has another version or owner than the transition expects.
+            StoreError: it could not be written; nothing of it was.
+        """
+        while len(self._pending) >= self._pending_max and not self._stopped:
+            await self._room.wait()
+        done = anyio.Event()
+        errors: list[Exception] = []
+
+        def reply(error: Exception | None) -> None:
+            if error is not None:
+                errors.append(error)
+            done.set()
+
+        self._submit(_Request(transition, reply))
+        await done.wait()
+        if errors:
+            raise errors[0]
+
+    def commit_nowait(self, transition: Transition, reply: Reply) -> None:
+        """Have a transition written without waiting; ``reply`` is called with None or the error.
+
+        Raises:
+            anyio.WouldBlock: too much is pending; use :meth:`commit`, which waits.
+        """
+        if len(self._pending) >= self._pending_max:
+            raise anyio.WouldBlock
+        self._submit(_Request(transition, reply))
+
+    def note(self, line: LogLine) -> None:
+        """Have a log line written soon; this never waits and never fails, and a crash may lose the line."""
+        if len(self._lines) >= self._lines_max:
+            self._dropped = self._dropped or line
+            self._dropped_count += 1
+            return
+        if not self._lines:
+            self._wake.set()
+        self._lines.append(line)
+
+    def _submit(self, request: _Request) -> None:
+        if self._stopped:
+            raise StoreError(
+                f"the storage of this engine has stopped; run {request.transition.run!r} cannot be written"
+            )
+        self._pending.append(request)
+        self._wake.set()
+
+    # ------------------------------------------------------------------ the actor
+
+    async def run(
+        self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Write what comes until cancelled; what is pending then is still written."""
+        task_status.started()
+        try:
+            while True:
+                await self._wait_for_work()
+                # A commit that has begun ends, so that whoever waits for it learns what came of it.
+                with anyio.CancelScope(shield=True):
+                    await self._write_pending()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._write_pending()
+            self._stopped = True
+            self._room.set()
+
+    async def _wait_for_work(self) -> None:
+        while not self._pending:
+            self._wake = anyio.Event()
+            if self._lines:
+                with anyio.move_on_after(LINES_WAIT_SECONDS):
+                    await self._wake.wait()
+                return
+            await self._wake.wait()
+
+    async def _write_pending(self) -> None:
+        requests, self._pending = self._pending, []
+        lines = self._take_lines()
+        if len(requests) >= self._pending_max:
+            self._room.set()
+            self._room = anyio.Event()
+        if requests:
+            await self._write(requests, lines)
+        elif lines:
+            await self._write_lines(lines)
+
+    def _take_lines(self) -> list[LogLine]:
+        lines, self._lines = self._lines, []
+        if self._dropped is not None:
+            text = f"[{self._dropped_count} lines were dropped here: they came faster than they could be stored]"
+            lines.append(attrs.evolve(self._dropped, text=text, stream="log", data=None))
+            self._dropped, self._dropped_count = None, 0
+        return lines
+
+    async def _write(self, requests: Sequence[_Request], lines: Sequence[LogLine]) -> None:
+        """Write a batch, then answer everybody who waits for it."""
+        self._crash(CrashPoint.BEFORE_COMMIT)
+        try:
+            await self._store.commit([request.transition for request in requests], lines)
+        except Exception as error:
+            await self._replay(requests, lines, error)
+            return
+        self._crash(CrashPoint.AFTER_COMMIT_BEFORE_REPLY)
+        for request in requests:
+            request.reply(None)
+        self._crash(CrashPoint.AFTER_REPLY)
+
+    async def _replay(
+        self, requests: Sequence[_Request], lines: Sequence[LogLine], error: Exception
+    ) -> None:
+        """Write each run of a failed batch by itself, and tell only those that fail again."""
+        if lines:
+            await self._write_lines(lines)
+        by_run: dict[str, list[_Request]] = {}
+        for request in requests:
+            by_run.setdefault(request.transition.run, []).append(request)
+        for group in by_run.values():
+            outcome = error if len(by_run) == 1 and not lines else await self._write_group(group)
+            for request in group:
+                request.reply(outcome)
+
+    async def _write_group(self, group: Sequence[_Request]) -> Exception | None:
+        try:
+            await self._store.commit([request.transition for request in group])
+        except Exception as error:
+            return error
+        return None
+
+    async def _write_lines(self, lines: Sequence[LogLine]) -> None:
+        try:
+            await self._store.commit((), lines)
+        except Exception as error:
+            _log.warning("%d log lines could not be stored: %s", len(lines), error)

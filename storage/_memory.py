@@ -1,0 +1,312 @@
+"""A store that lasts as long as the process: the fastest one, and the twin that tests use.
+
+It keeps events and rows as the objects they are: nothing is encoded, because a run in memory pays for every
+microsecond here.  What was handed to ``commit`` therefore must not be changed afterwards.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+import attrs
+
+from ..workflow import ENDED, Event, RunOwned, RunState, StoreError, TaskState, UnknownRun
+from ._protocol import (
+    Conflict,
+    EngineInfo,
+    LogLine,
+    PoolLease,
+    Posted,
+    RunQuery,
+    RunRow,
+    StoredRun,
+    TaskRow,
+    Transition,
+)
+from ._refusals import check_transition, owned, unknown_run
+
+_T = TypeVar("_T")
+
+LOG_LINES_MAX = 100_000
+"""Log lines kept in memory; the oldest go first."""
+
+
+@attrs.define
+class _Run:
+    row: RunRow
+    version: int = 0
+    owner: str | None = None
+    events: list[Event] = attrs.field(factory=list[Event])
+    tasks: dict[str, TaskRow] = attrs.field(factory=dict[str, TaskRow])
+
+    def current_row(self) -> RunRow:
+        return attrs.evolve(self.row, version=self.version, owner=self.owner)
+
+
+@attrs.define
+class _Post:
+    posted: Posted
+    answer: Any = None
+    answered: bool = False
+
+
+class MemoryStore:
+    """Remembers runs in this process; several engines of the process may share one.
+
+    Args:
+        keep: Keep the events.  Without them a run takes less memory, and cannot be loaded again.
+    """
+
+    def __init__(self, *, keep: bool = True) -> None:
+        self._keep = keep
+        self._runs: dict[str, _Run] = {}
+        self._engines: dict[str, EngineInfo] = {}
+        self._leases: dict[str, PoolLease] = {}
+        self._posts: list[_Post] = []
+        self._lines: deque[LogLine] = deque(maxlen=LOG_LINES_MAX)
+        self._lines_written = 0
+        self._changes = 1
+        self._changed: anyio.Event | None = None
+
+    @property
+    def durable(self) -> bool:
+        """Nothing survives the end of this process."""
+        return False
+
+    @asynccontextmanager
+    async def opened(self, engine: EngineInfo | None = None) -> AsyncIterator[None]:
+        """Count the engine as alive until the block is left."""
+        if engine is None:
+            yield
+            return
+        if engine.id in self._engines:
+            raise StoreError(f"engine {engine.id!r} is open on this store already; give each its own id")
+        self._engines[engine.id] = engine
+        try:
+            yield
+        finally:
+            self._forget_engine(engine.id)
+
+    def _forget_engine(self, engine: str) -> None:
+        del self._engines[engine]
+        for run in self._runs.values():
+            if run.owner == engine:
+                run.owner = None
+        for fence in [lease.fence for lease in self._leases.values() if lease.engine == engine]:
+            del self._leases[fence]
+
+    # ------------------------------------------------------------------ writing
+
+    async def commit(
+        self, transitions: Sequence[Transition], lines: Sequence[LogLine] = ()
+    ) -> None:
+        """Check all of it, then apply all of it."""
+        if len(transitions) == 1:
+            self._check(transitions[0], self._runs.get(transitions[0].run))
+        else:
+            self._check_batch(transitions)
+        for transition in transitions:
+            self._apply(transition)
+        for line in lines:
+            self._lines_written += 1
+            self._lines.append(attrs.evolve(line, number=self._lines_written))
+
+    def _check_batch(self, transitions: Sequence[Transition]) -> None:
+        """Check each transition against the state that those before it will have left."""
+        ahead: dict[str, tuple[int, str | None]] = {}
+        for each in transitions:
+            known = ahead.get(each.run)
+            if known is None:
+                self._check(each, self._runs.get(each.run))
+            else:
+                check_transition(each, *known)
+            ahead[each.run] = (each.version + len(each.events), _owner_after(each))
+
+    def _check(self, transition: Transition, run: _Run | None) -> None:
+        if run is None:
+            check_transition(transition, None, None)
+        elif run.version != transition.version or run.owner != transition.engine:
+            check_transition(transition, run.version, run.owner)
+
+    def _apply(self, transition: Transition) -> None:
+        run = self._runs.get(transition.run)
+        if run is None:
+            run = self._runs[transition.run] = _Run(transition.row)
+        run.row = transition.row
+        run.version = transition.version + len(transition.events)
+        run.owner = _owner_after(transition)
+        if self._keep:
+            run.events += transition.events
+        for row in transition.tasks:
+            run.tasks[row.task] = row
+        for fence in transition.pool_leases_released:
+            self._leases.pop(fence, None)
+
+    # ------------------------------------------------------------------ looking
+
+    async def load(self, run: str) -> StoredRun | None:
+        """Return everything about one run, or None."""
+        known = self._runs.get(run)
+        if known is None:
+            return None
+        if not self._keep:
+            raise StoreError(f"run {run!r} cannot be loaded: this memory store does not keep events")
+        return StoredRun(row=known.current_row(), events=tuple(known.events))
+
+    async def find(self, beginning: str) -> Sequence[str]:
+        """Return up to ten ids of runs that begin like this, the exact one alone if it exists."""
+        if beginning in self._runs:
+            return (beginning,)
+        return sorted(run for run in self._runs if run.startswith(beginning))[:10]
+
+    async def runs(self, query: RunQuery) -> Sequence[RunRow]:
+        """Return runs, newest first."""
+        runs = sorted(reversed(self._runs.values()), key=lambda run: -run.row.created_at)
+        return _first((r.current_row() for r in runs), lambda r: _wanted(r, query), query.limit)
+
+    async def tasks(self, run: str) -> Sequence[TaskRow]:
+        """Return the current rows of a run's tasks in creation order."""
+        known = self._runs.get(run)
+        return tuple(known.tasks.values()) if known else ()
+
+    async def running_tasks(self) -> Sequence[TaskRow]:
+        """Return the rows of all tasks of all runs that are running now."""
+        return [
+            row
+            for run in self._runs.values()
+            if run.row.state is RunState.RUNNING
+            for row in run.tasks.values()
+            if row.state is TaskState.RUNNING
+        ]
+
+    async def events(
+        self, run: str, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, Event]]:
+        """Return a run's events with their numbers, from the one behind ``after``."""
+        known = self._runs.get(run)
+        return list(enumerate(known.events[after : after + limit], after + 1)) if known else ()
+
+    async def logs(
+        self, run: str, task: str | None = None, after: int = 0, limit: int = 1000
+    ) -> Sequence[LogLine]:
+        """Return log lines in order, from the one behind number ``after``."""
+
+        def is_wanted(line: LogLine) -> bool:
+            return line.run == run and line.number > after and task in (None, line.task)
+
+        return _first(self._lines, is_wanted, limit)
+
+    # ------------------------------------------------------------------ owners
+
+    async def take(self, run: str, engine: str) -> str | None:
+        """Make the engine the owner of a run nobody alive owns."""
+        known = self._runs.get(run)
+        if known is None:
+            raise unknown_run(run)
+        owner = known.owner
+        if owner is not None and owner != engine and owner in self._engines:
+            raise owned(run, owner, self._engines[owner])
+        known.owner = engine
+        return owner if owner != engine else None
+
+    async def owner(self, run: str) -> tuple[EngineInfo, bool] | None:
+        """Return the engine that a run belongs to and whether it is alive."""
+        known = self._runs.get(run)
+        engine = self._engines.get(known.owner) if known and known.owner else None
+        return (engine, True) if engine else None
+
+    async def unowned(self) -> Sequence[str]:
+        """Return the unfinished runs that no living engine owns, oldest first."""
+        runs = [
+            run
+            for run in self._runs.values()
+            if run.row.state not in ENDED and run.owner not in self._engines
+        ]
+        return [run.row.run for run in sorted(runs, key=lambda run: run.row.created_at)]
+
+    async def lease_pool(self, lease: PoolLease, limit: int) -> bool:
+        """Take a slot of a pool if fewer than ``limit`` leases hold one."""
+        if lease.fence in self._leases:
+            return True
+        if len(await self.pool_leases(lease.pool)) >= limit:
+            return False
+        self._leases[lease.fence] = lease
+        return True
+
+    async def pool_leases(self, pool: str) -> Sequence[PoolLease]:
+        """Return who holds the slots of a pool."""
+        return [
+            lease
+            for lease in self._leases.values()
+            if lease.pool == pool and lease.engine in self._engines
+        ]
+
+    # ------------------------------------------------------------------ commands from elsewhere
+
+    async def post(self, run: str, command: Any, by: str | None = None) -> int:
+        """Leave a command for the engine that owns a run; return its number."""
+        if run not in self._runs:
+            raise unknown_run(run)
+        number = len(self._posts) + 1
+        self._posts.append(_Post(Posted(id=number, run=run, command=command, by=by)))
+        self._note_change()
+        return number
+
+    async def inbox(self, engine: str) -> Sequence[Posted]:
+        """Return the unanswered commands left for runs that this engine owns, oldest first."""
+        return [
+            post.posted
+            for post in self._posts
+            if not post.answered and self._runs[post.posted.run].owner == engine
+        ]
+
+    async def reply(self, post: int, answer: Any) -> None:
+        """Answer a command that was left for a run."""
+        self._posts[post - 1].answer = answer
+        self._posts[post - 1].answered = True
+        self._note_change()
+
+    async def answer(self, post: int) -> Any | None:
+        """Return the answer to a command, None while there is none."""
+        return self._posts[post - 1].answer if 0 < post <= len(self._posts) else None
+
+    async def wait_changed(self, seen: int) -> int:
+        """Return another number than ``seen`` once a command was posted or answered after it."""
+        while self._changes == seen:
+            if self._changed is None:
+                self._changed = anyio.Event()
+            await self._changed.wait()
+        return self._changes
+
+    def _note_change(self) -> None:
+        self._changes += 1
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+
+def _owner_after(transition: Transition) -> str | None:
+    return None if transition.release else transition.engine
+
+
+def _wanted(row: RunRow, query: RunQuery) -> bool:
+    return (
+        (query.states is None or row.state in query.states)
+        and (query.workflow is None or row.workflow == query.workflow)
+        and (query.topic is None or row.topic == query.topic)
+        and (query.before is None or row.created_at < query.before)
+    )
+
+
+def _first(items: Iterable[_T], wanted: Callable[[_T], bool], limit: int) -> list[_T]:
+    found: list[_T] = []
+    for item in items:
+        if len(found) >= limit:
+            break
+        if wanted(item):
+            found.append(item)
+    return found

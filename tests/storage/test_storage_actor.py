@@ -1,0 +1,212 @@
+"""The storage actor writes for all runs at once, and tells only the guilty one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+
+from callboard.storage import Conflict, CrashPoint, LogLine, MemoryStore, Storage, Transition
+from callboard.storage._crash import crash_hook, never_crash
+from callboard.testing._store_conformance import created, line, step
+from callboard.workflow import StoreError, UsageError
+
+
+class RecordingStore(MemoryStore):
+    """A memory store that counts its commits, can be held, and can fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[str]] = []
+        self.line_counts: list[int] = []
+        self.gate = anyio.Event()
+        self.gate.set()
+        self.entered = anyio.Event()
+        self.failures: list[Exception] = []
+
+    async def commit(
+        self, transitions: Sequence[Transition], lines: Sequence[LogLine] = ()
+    ) -> None:
+        self.entered.set()
+        await self.gate.wait()
+        self.batches.append([each.run for each in transitions])
+        self.line_counts.append(len(lines))
+        if self.failures:
+            raise self.failures.pop(0)
+        await super().commit(transitions, lines)
+
+
+async def test_what_waits_is_written_in_one_commit() -> None:
+    """While one commit is under way the next ones gather."""
+    store = RecordingStore()
+    storage = Storage(store)
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        store.gate = anyio.Event()
+        async with anyio.create_task_group() as writers:
+            writers.start_soon(storage.commit, created("first"))
+            await store.entered.wait()
+            for i in range(20):
+                writers.start_soon(storage.commit, created(f"r{i}"))
+            await anyio.wait_all_tasks_blocked()
+            store.gate.set()
+        tg.cancel_scope.cancel()
+    assert [len(batch) for batch in store.batches] == [1, 20]
+
+
+async def test_only_the_guilty_run_is_told() -> None:
+    """A batch that fails is replayed run by run; later steps of the guilty run fail with it."""
+    store = RecordingStore()
+    storage = Storage(store)
+    outcomes: dict[str, Exception | None] = {}
+
+    async def write(name: str, transition: Transition) -> None:
+        try:
+            await storage.commit(transition)
+        except Exception as error:
+            outcomes[name] = error
+        else:
+            outcomes[name] = None
+
+    async with anyio.create_task_group() as tg:
+        async with anyio.create_task_group() as writers:
+            writers.start_soon(write, "good", created("good"))
+            await anyio.wait_all_tasks_blocked()
+            writers.start_soon(write, "bad", step("bad", 7))
+            await anyio.wait_all_tasks_blocked()
+            writers.start_soon(write, "bad, later", step("bad", 8))
+            await anyio.wait_all_tasks_blocked()
+            writers.start_soon(write, "good, later", step("good", 1))
+            await anyio.wait_all_tasks_blocked()
+            await tg.start(storage.run)
+        tg.cancel_scope.cancel()
+    assert outcomes["good"] is None and outcomes["good, later"] is None
+    assert isinstance(outcomes["bad"], Conflict) and isinstance(outcomes["bad, later"], Conflict)
+    assert store.batches[1:] == [["good", "good"], ["bad", "bad"]]
+
+
+async def test_a_failed_write_is_told_and_the_actor_lives_on() -> None:
+    store = RecordingStore()
+    storage = Storage(store)
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        store.failures = [StoreError("the disk is full")]
+        with pytest.raises(StoreError, match="disk is full"):
+            await storage.commit(created("r"))
+        await storage.commit(created("r"))
+        tg.cancel_scope.cancel()
+
+
+async def test_too_much_waits_outside() -> None:
+    """Who asks for more than fits waits for room, or is told at once."""
+    store = RecordingStore()
+    storage = Storage(store, pending_max=2)
+    done: list[str] = []
+
+    async def write(run: str) -> None:
+        await storage.commit(created(run))
+        done.append(run)
+
+    async with anyio.create_task_group() as tg:
+        async with anyio.create_task_group() as writers:
+            for i in range(7):
+                writers.start_soon(write, f"r{i}")
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(anyio.WouldBlock):
+                storage.commit_nowait(created("more"), lambda error: None)
+            await tg.start(storage.run)
+        tg.cancel_scope.cancel()
+    assert len(done) == 7
+    assert max(len(batch) for batch in store.batches) <= 2
+
+
+async def test_a_reply_may_be_called_back() -> None:
+    storage = Storage(MemoryStore())
+    replies: list[Exception | None] = []
+    async with anyio.create_task_group() as tg:
+        storage.commit_nowait(created("r"), replies.append)
+        storage.commit_nowait(step("q", 3), replies.append)
+        await tg.start(storage.run)
+        await storage.commit(step("r", 1))
+        tg.cancel_scope.cancel()
+    assert replies[0] is None
+    assert isinstance(replies[1], Conflict)
+
+
+async def test_log_lines_ride_on_the_next_commit() -> None:
+    """Those that come with no commit are written soon, and at the latest when the actor ends."""
+    store = RecordingStore()
+    storage = Storage(store)
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        storage.note(line("r", "a", "1"))
+        await storage.commit(created("r"))
+        assert store.line_counts == [1]
+        store.entered = anyio.Event()
+        storage.note(line("r", "a", "2"))
+        with anyio.fail_after(5):
+            await store.entered.wait()
+        storage.note(line("r", "a", "3"))
+        tg.cancel_scope.cancel()
+    assert [each.text for each in await store.logs("r")] == ["1", "2", "3"]
+
+
+async def test_lost_lines_are_counted_where_they_are_missing() -> None:
+    store = MemoryStore()
+    storage = Storage(store, lines_max=2)
+    for i in range(5):
+        storage.note(line("r", "a", str(i)))
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        tg.cancel_scope.cancel()
+    texts = [each.text for each in await store.logs("r")]
+    assert texts[:2] == ["0", "1"] and texts[2].startswith("[3 lines were dropped")
+
+
+async def test_log_lines_that_cannot_be_stored_harm_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = RecordingStore()
+    storage = Storage(store)
+    store.failures = [StoreError("no"), StoreError("no lines")]
+    async with anyio.create_task_group() as tg:
+        storage.note(line("r", "a", "1"))
+        storage.commit_nowait(created("r"), lambda error: None)
+        await tg.start(storage.run)
+        await storage.commit(step("r", 1))
+        tg.cancel_scope.cancel()
+    assert "1 log lines could not be stored: no lines" in caplog.text
+
+
+async def test_what_is_pending_at_the_end_is_written_and_then_nothing_more() -> None:
+    store = MemoryStore()
+    storage = Storage(store)
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        storage.commit_nowait(created("r"), lambda error: None)
+        tg.cancel_scope.cancel()
+    assert await store.load("r") is not None
+    with pytest.raises(StoreError, match="has stopped"):
+        await storage.commit(created("q"))
+
+
+async def test_crash_points_are_passed_in_order() -> None:
+    passed: list[CrashPoint] = []
+    storage = Storage(MemoryStore(), crash=passed.append)
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        await storage.commit(created("r"))
+        tg.cancel_scope.cancel()
+    assert passed == [
+        CrashPoint.BEFORE_COMMIT,
+        CrashPoint.AFTER_COMMIT_BEFORE_REPLY,
+        CrashPoint.AFTER_REPLY,
+    ]
+
+
+def test_a_crash_point_that_is_not_known_is_refused() -> None:
+    assert crash_hook({}) is never_crash
+    for wrong in ("nowhere:1", "before_commit:x"):
+        with pytest.raises(UsageError, match="before_commit"):
+            crash_hook({"CALLBOARD_CRASH_AT": wrong})
