@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._actor import Reply as Reply
 from ._actor import Storage as Storage
@@ -13,6 +13,7 @@ from ._memory import MemoryStore as MemoryStore
 from ._open import open_store as open_store
 from ._protocol import Conflict as Conflict
 from ._protocol import EngineInfo as EngineInfo
+from ._protocol import Json as Json
 from ._protocol import LogLine as LogLine
 from ._protocol import PoolLease as PoolLease
 from ._protocol import Posted as Posted
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ._sqlite import SqliteStore as SqliteStore
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import the SQLite store when it is asked for: its driver costs start-up time."""
     if name == "SqliteStore":
         from ._sqlite import SqliteStore

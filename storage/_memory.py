@@ -7,17 +7,17 @@ microsecond here.  What was handed to ``commit`` therefore must not be changed a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import attrs
 
-from ..workflow import ENDED, Event, RunOwned, RunState, StoreError, TaskState, UnknownRun
+from ..workflow import ENDED, Event, RunState, StoreError, TaskState
 from ._protocol import (
-    Conflict,
     EngineInfo,
+    Json,
     LogLine,
     PoolLease,
     Posted,
@@ -27,7 +27,14 @@ from ._protocol import (
     TaskRow,
     Transition,
 )
-from ._refusals import check_transition, owned, unknown_run
+from ._refusals import (
+    Head,
+    check_transition,
+    check_transitions,
+    owned,
+    owner_after,
+    unknown_run,
+)
 
 _T = TypeVar("_T")
 
@@ -50,7 +57,7 @@ class _Run:
 @attrs.define
 class _Post:
     posted: Posted
-    answer: Any = None
+    answer: Json = None
     answered: bool = False
 
 
@@ -78,13 +85,15 @@ class MemoryStore:
         return False
 
     @asynccontextmanager
-    async def opened(self, engine: EngineInfo | None = None) -> AsyncIterator[None]:
+    async def opened(self, engine: EngineInfo | None = None) -> AsyncGenerator[None]:
         """Count the engine as alive until the block is left."""
         if engine is None:
             yield
             return
         if engine.id in self._engines:
-            raise StoreError(f"engine {engine.id!r} is open on this store already; give each its own id")
+            raise StoreError(
+                f"engine {engine.id!r} is open on this store already; give each its own id"
+            )
         self._engines[engine.id] = engine
         try:
             yield
@@ -106,31 +115,18 @@ class MemoryStore:
     ) -> None:
         """Check all of it, then apply all of it."""
         if len(transitions) == 1:
-            self._check(transitions[0], self._runs.get(transitions[0].run))
+            check_transition(transitions[0], self._head(transitions[0].run))
         else:
-            self._check_batch(transitions)
+            check_transitions(transitions, self._head)
         for transition in transitions:
             self._apply(transition)
         for line in lines:
             self._lines_written += 1
             self._lines.append(attrs.evolve(line, number=self._lines_written))
 
-    def _check_batch(self, transitions: Sequence[Transition]) -> None:
-        """Check each transition against the state that those before it will have left."""
-        ahead: dict[str, tuple[int, str | None]] = {}
-        for each in transitions:
-            known = ahead.get(each.run)
-            if known is None:
-                self._check(each, self._runs.get(each.run))
-            else:
-                check_transition(each, *known)
-            ahead[each.run] = (each.version + len(each.events), _owner_after(each))
-
-    def _check(self, transition: Transition, run: _Run | None) -> None:
-        if run is None:
-            check_transition(transition, None, None)
-        elif run.version != transition.version or run.owner != transition.engine:
-            check_transition(transition, run.version, run.owner)
+    def _head(self, run: str) -> Head | None:
+        known = self._runs.get(run)
+        return (known.version, known.owner) if known else None
 
     def _apply(self, transition: Transition) -> None:
         run = self._runs.get(transition.run)
@@ -138,7 +134,7 @@ class MemoryStore:
             run = self._runs[transition.run] = _Run(transition.row)
         run.row = transition.row
         run.version = transition.version + len(transition.events)
-        run.owner = _owner_after(transition)
+        run.owner = owner_after(transition)
         if self._keep:
             run.events += transition.events
         for row in transition.tasks:
@@ -154,7 +150,9 @@ class MemoryStore:
         if known is None:
             return None
         if not self._keep:
-            raise StoreError(f"run {run!r} cannot be loaded: this memory store does not keep events")
+            raise StoreError(
+                f"run {run!r} cannot be loaded: this memory store does not keep events"
+            )
         return StoredRun(row=known.current_row(), events=tuple(known.events))
 
     async def find(self, beginning: str) -> Sequence[str]:
@@ -247,7 +245,7 @@ class MemoryStore:
 
     # ------------------------------------------------------------------ commands from elsewhere
 
-    async def post(self, run: str, command: Any, by: str | None = None) -> int:
+    async def post(self, run: str, command: Json, by: str | None = None) -> int:
         """Leave a command for the engine that owns a run; return its number."""
         if run not in self._runs:
             raise unknown_run(run)
@@ -264,13 +262,13 @@ class MemoryStore:
             if not post.answered and self._runs[post.posted.run].owner == engine
         ]
 
-    async def reply(self, post: int, answer: Any) -> None:
+    async def reply(self, post: int, answer: Json) -> None:
         """Answer a command that was left for a run."""
         self._posts[post - 1].answer = answer
         self._posts[post - 1].answered = True
         self._note_change()
 
-    async def answer(self, post: int) -> Any | None:
+    async def answer(self, post: int) -> Json | None:
         """Return the answer to a command, None while there is none."""
         return self._posts[post - 1].answer if 0 < post <= len(self._posts) else None
 
@@ -287,10 +285,6 @@ class MemoryStore:
         if self._changed is not None:
             self._changed.set()
             self._changed = None
-
-
-def _owner_after(transition: Transition) -> str | None:
-    return None if transition.release else transition.engine
 
 
 def _wanted(row: RunRow, query: RunQuery) -> bool:

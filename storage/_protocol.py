@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import attrs
 
 from ..workflow import Event, RunState, TaskState
 
-RUN_ENDED_EVENT = "run_ended"
+Json: TypeAlias = Any
+"""A JSON value, in Python's words: what stores can write and read back."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +78,7 @@ class LogLine:
     at: float
     stream: str
     text: str
-    data: Any = None
+    data: Json = None
     number: int = 0
 
 
@@ -117,7 +118,7 @@ class Posted:
 
     id: int
     run: str
-    command: Any
+    command: Json
     by: str | None = None
 
 
@@ -196,7 +197,9 @@ class Store(Protocol):
         """Return the rows of all tasks of all runs that are running now: who holds the slots."""
         ...
 
-    async def events(self, run: str, after: int = 0, limit: int = 1000) -> Sequence[tuple[int, Event]]:
+    async def events(
+        self, run: str, after: int = 0, limit: int = 1000
+    ) -> Sequence[tuple[int, Event]]:
         """Return a run's events with their numbers, from the one behind ``after``."""
         ...
 
@@ -231,7 +234,7 @@ class Store(Protocol):
         """Return who holds the slots of a pool."""
         ...
 
-    async def post(self, run: str, command: Any, by: str | None = None) -> int:
+    async def post(self, run: str, command: Json, by: str | None = None) -> int:
         """Leave a command for the engine that owns a run; return its number."""
         ...
 
@@ -239,11 +242,11 @@ class Store(Protocol):
         """Return the unanswered commands left for runs that this engine owns, oldest first."""
         ...
 
-    async def reply(self, post: int, answer: Any) -> None:
+    async def reply(self, post: int, answer: Json) -> None:
         """Answer a command that was left for a run."""
         ...
 
-    async def answer(self, post: int) -> Any | None:
+    async def answer(self, post: int) -> Json | None:
         """Return the answer to a command, None while there is none."""
         ...
 

@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
 from ..workflow import RunOwned, UnknownRun
 from ._protocol import Conflict, EngineInfo, Transition
 
+Head: TypeAlias = tuple[int, str | None]
+"""How many events a run has, and the engine that owns it."""
 
-def check_transition(transition: Transition, version: int | None, owner: str | None) -> None:
-    """Raise :class:`Conflict` unless a run with this version and owner may make the transition.
+
+def owner_after(transition: Transition) -> str | None:
+    """Return who owns the run once the transition is written."""
+    return None if transition.release else transition.engine
+
+
+def check_transitions(
+    transitions: Sequence[Transition], head: Callable[[str], Head | None]
+) -> None:
+    """Check each transition against the run as those before it will have left it.
 
     Args:
-        transition: What somebody wants to write.
-        version: How many events the run has now; None when there is no such run.
-        owner: The engine that owns it now.
+        transitions: What somebody wants to write at once.
+        head: Returns what the store has of a run, None when there is no such run.
+
+    Raises:
+        Conflict: one of them does not fit.
     """
+    ahead: dict[str, Head | None] = {}
+    for each in transitions:
+        run = each.run
+        check_transition(each, ahead[run] if run in ahead else head(run))
+        ahead[run] = (each.version + len(each.events), owner_after(each))
+
+
+def check_transition(transition: Transition, head: Head | None) -> None:
+    """Raise :class:`Conflict` unless a run of which this is known may make the transition."""
     run = transition.run
-    if version is None:
+    if head is None:
         if transition.version:
             raise Conflict(run, f"run {run!r} is not in the store")
-    elif transition.version == 0:
+        return
+    version, owner = head
+    if transition.version == 0:
         raise Conflict(run, f"run {run!r} exists already; choose another id")
-    elif owner != transition.engine:
+    if owner != transition.engine:
         raise Conflict(
-            run, f"run {run!r} belongs to engine {owner!r}, and {transition.engine!r} wanted to write"
+            run, f"run {run!r} belongs to engine {owner!r}, not to {transition.engine!r} who writes"
         )
-    elif version != transition.version:
+    if version != transition.version:
         raise Conflict(
             run,
-            f"run {run!r} has {version} events where its writer expected {transition.version}; "
+            f"run {run!r} has {version} events where its writer expected {transition.version}: "
             f"somebody else changed it",
         )
 

@@ -4,6 +4,7 @@
 
     from callboard.testing import StoreConformance
 
+
     class TestMyStore(StoreConformance):
         def make_store(self):
             return MyStore("…")
@@ -63,8 +64,8 @@ from ..workflow._events import (
     RunUnpaused,
     TaskAnswered,
     TaskReleased,
-    TasksRestarted,
     TaskSettled,
+    TasksRestarted,
     TasksSettled,
     TaskWaiting,
     Wait,

@@ -1,0 +1,148 @@
+"""What the SQLite store writes besides transitions: engines, owners, pools, commands.
+
+Each is one transaction and runs in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..workflow import StoreError
+from . import _sqlite_query as queries
+from ._codec import encode_value
+from ._protocol import EngineInfo, Json, PoolLease
+from ._refusals import owned, unknown_run
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Be the only writer; commit at the end, or leave everything as it was."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def register(
+    connection: sqlite3.Connection, namespace: str, engine: EngineInfo, is_alive: queries.IsAlive
+) -> None:
+    """Write down a living engine, and forget the dead ones that nothing refers to."""
+    with transaction(connection):
+        for (other,) in connection.execute(
+            "SELECT id FROM engines WHERE namespace = ? "
+            "AND NOT EXISTS (SELECT 1 FROM runs WHERE namespace = engines.namespace AND owner = id)",
+            (namespace,),
+        ).fetchall():
+            if not is_alive(other):
+                _forget(connection, namespace, other)
+        connection.execute(
+            "INSERT OR REPLACE INTO engines (namespace, id, host, pid, started_at) VALUES (?, ?, ?, ?, ?)",
+            (namespace, engine.id, engine.host, engine.pid, engine.started_at),
+        )
+
+
+def unregister(connection: sqlite3.Connection, namespace: str, engine: str) -> None:
+    """Give up all that an engine holds."""
+    with transaction(connection):
+        connection.execute(
+            "UPDATE runs SET owner = NULL WHERE namespace = ? AND owner = ?", (namespace, engine)
+        )
+        _forget(connection, namespace, engine)
+
+
+def _forget(connection: sqlite3.Connection, namespace: str, engine: str) -> None:
+    connection.execute(
+        "DELETE FROM pool_leases WHERE namespace = ? AND engine = ?", (namespace, engine)
+    )
+    connection.execute("DELETE FROM engines WHERE namespace = ? AND id = ?", (namespace, engine))
+
+
+def take(
+    connection: sqlite3.Connection, namespace: str, run: str, engine: str, is_alive: queries.IsAlive
+) -> str | None:
+    """Make the engine the owner of a run nobody alive owns; return the dead owner."""
+    with transaction(connection):
+        row = connection.execute(
+            "SELECT owner FROM runs WHERE namespace = ? AND run = ?", (namespace, run)
+        ).fetchone()
+        if row is None:
+            raise unknown_run(run)
+        owner: str | None = row[0]
+        if owner == engine:
+            return None
+        if owner is not None and is_alive(owner):
+            raise owned(run, owner, queries.engine(connection, namespace, owner))
+        connection.execute(
+            "UPDATE runs SET owner = ? WHERE namespace = ? AND run = ?", (engine, namespace, run)
+        )
+        return owner
+
+
+def lease_pool(
+    connection: sqlite3.Connection,
+    namespace: str,
+    lease: PoolLease,
+    limit: int,
+    is_alive: queries.IsAlive,
+) -> bool:
+    """Take a slot of a pool if there is one; those that dead engines hold are free."""
+    with transaction(connection):
+        held = queries.pool_leases(connection, namespace, lease.pool)
+        if lease.fence in {each.fence for each in held}:
+            return True
+        alive = {name: is_alive(name) for name in {each.engine for each in held}}
+        for each in held:
+            if not alive[each.engine]:
+                connection.execute(
+                    "DELETE FROM pool_leases WHERE namespace = ? AND fence = ?",
+                    (namespace, each.fence),
+                )
+        if sum(alive[each.engine] for each in held) >= limit:
+            return False
+        connection.execute(
+            "INSERT INTO pool_leases (namespace, fence, pool, run, task, engine) VALUES (?, ?, ?, ?, ?, ?)",
+            (namespace, lease.fence, lease.pool, lease.run, lease.task, lease.engine),
+        )
+        return True
+
+
+def post(
+    connection: sqlite3.Connection, namespace: str, run: str, command: str, by: str | None
+) -> int:
+    """Leave a command for a run."""
+    with transaction(connection):
+        cursor = connection.execute(
+            "INSERT INTO inbox (namespace, run, command, posted_by) "
+            "SELECT namespace, run, ?, ? FROM runs WHERE namespace = ? AND run = ?",
+            (command, by, namespace, run),
+        )
+        if cursor.rowcount != 1 or cursor.lastrowid is None:
+            raise unknown_run(run)
+        return cursor.lastrowid
+
+
+def reply(connection: sqlite3.Connection, namespace: str, number: int, answer: str) -> None:
+    """Answer a command."""
+    with transaction(connection):
+        connection.execute(
+            "UPDATE inbox SET answer = ? WHERE namespace = ? AND id = ?",
+            (answer, namespace, number),
+        )
+
+
+def json_of(value: Json, what: str) -> str:
+    """Return a value as JSON text.
+
+    Raises:
+        StoreError: it is not a JSON value.
+    """
+    try:
+        return encode_value(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StoreError(f"{what} is no JSON value: {error}") from error
