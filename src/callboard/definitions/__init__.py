@@ -1,0 +1,10 @@
+"""Definition files: YAML and JSON read into workflows, all errors said at once."""
+
+from __future__ import annotations
+
+from ._durations import parse_duration as parse_duration
+from ._format import build_schema as build_schema
+from ._inputs import check_inputs as check_inputs
+from ._inputs import parse_input_text as parse_input_text
+from ._loader import load_file as load_file
+from ._loader import loads as loads

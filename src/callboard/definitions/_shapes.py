@@ -1,0 +1,317 @@
+"""What a value in a definition may be: each shape reads a node and describes itself as JSON Schema.
+
+One table of shapes is both the reader and the published schema, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping as ReadOnly
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+
+import attrs
+
+from ._durations import PATTERN as DURATION_PATTERN
+from ._durations import SECONDS_MAX, parse_duration
+from ._nodes import Mapping, Node, Scalar, Sequence, describe, plain, shorten
+from ._problems import INVALID, Invalid, Place
+
+Schema = dict[str, Any]
+
+
+class Shape(Protocol):
+    """What a value may be."""
+
+    def read(self, node: Node, place: Place) -> Any:
+        """Give the value, or report what is wrong and give ``INVALID``."""
+        ...
+
+    def schema(self) -> Schema:
+        """Describe the values as JSON Schema."""
+        ...
+
+
+@attrs.frozen
+class Text:
+    """A text; whatever scalar is written counts as one (``1`` is ``"1"``).
+
+    Attributes:
+        what: How messages name it.
+        pattern: What the whole text must match.
+        empty: Whether nothing is a text, too.
+        expressions: Whether ``${{ }}`` may stand in it.
+    """
+
+    what: str = "a text"
+    pattern: str | None = None
+    empty: bool = False
+    expressions: bool = False
+
+    def read(self, node: Node, place: Place) -> str | Invalid:
+        if not isinstance(node, Scalar):
+            return place.report(node.line, f"this must be {self.what}, not {describe(node)}")
+        if not self.empty and (node.value is None or not node.raw.strip()):
+            return place.report(node.line, f"this must be {self.what}, not nothing")
+        holds = "${{" in node.raw
+        if holds and not self.expressions:
+            return place.report(node.line, "no expression (${{ … }}) is allowed here")
+        if self.pattern and not holds and not matches(self.pattern, node.raw):
+            return place.report(node.line, f'"{shorten(node.raw)}" is not {self.what}')
+        return node.raw
+
+    def schema(self) -> Schema:
+        schema: Schema = {"type": ["string", "number", "boolean"]}
+        if self.pattern:
+            pattern = rf"\$\{{\{{|{self.pattern}" if self.expressions else self.pattern
+            schema["pattern"] = pattern
+        elif not self.empty:
+            schema["minLength"] = 1
+        return schema
+
+
+@attrs.frozen
+class Flag:
+    """``true`` or ``false``."""
+
+    def read(self, node: Node, place: Place) -> bool | Invalid:
+        if isinstance(node, Scalar) and isinstance(node.value, bool):
+            return node.value
+        return place.report(node.line, f"this must be true or false, not {describe(node)}")
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+@attrs.frozen
+class Whole:
+    """An integer."""
+
+    least: int | None = None
+    most: int = 2**31
+
+    def read(self, node: Node, place: Place) -> int | Invalid:
+        value = node.value if isinstance(node, Scalar) else None
+        if not isinstance(value, int) or isinstance(value, bool):
+            return place.report(node.line, f"this must be a whole number, not {describe(node)}")
+        least = -self.most if self.least is None else self.least
+        if not least <= value <= self.most:
+            message = f"this must be from {least} to {self.most}, not {shorten(str(value))}"
+            return place.report(node.line, message)
+        return value
+
+    def schema(self) -> Schema:
+        least = -self.most if self.least is None else self.least
+        return {"type": "integer", "minimum": least, "maximum": self.most}
+
+
+@attrs.frozen
+class Duration:
+    """Seconds, written as a number or as a text with units."""
+
+    zero: bool = True
+
+    def read(self, node: Node, place: Place) -> float | Invalid:
+        value = node.value if isinstance(node, Scalar) else None
+        match value:
+            case bool() | None:
+                message = f"this must be a duration like 30s or 5m, not {describe(node)}"
+                return place.report(node.line, message)
+            case str():
+                try:
+                    seconds = parse_duration(value.strip())
+                except ValueError as error:
+                    return place.report(node.line, shorten(str(error), 120))
+            case _:
+                seconds = float(value) if abs(value) <= SECONDS_MAX else SECONDS_MAX + 1
+        least = "0" if self.zero else "more than 0"
+        if not 0 <= seconds <= SECONDS_MAX or (seconds == 0 and not self.zero):
+            message = f"a duration is from {least} seconds to ten years, not {describe(node)}"
+            return place.report(node.line, message)
+        return seconds
+
+    def schema(self) -> Schema:
+        limit = "minimum" if self.zero else "exclusiveMinimum"
+        return {
+            "anyOf": [
+                {"type": "number", limit: 0, "maximum": SECONDS_MAX},
+                {"type": "string", "pattern": DURATION_PATTERN},
+            ]
+        }
+
+
+@attrs.frozen
+class Choice:
+    """One of some words."""
+
+    words: tuple[str, ...]
+
+    def read(self, node: Node, place: Place) -> str | Invalid:
+        value = node.raw if isinstance(node, Scalar) else None
+        if value in self.words:
+            return value
+        near = place.problems.suggest(value, self.words) if value else ""
+        words = ", ".join(self.words)
+        return place.report(node.line, f"this must be one of {words}, not {describe(node)}{near}")
+
+    def schema(self) -> Schema:
+        return {"enum": list(self.words)}
+
+
+@attrs.frozen
+class Json:
+    """Any JSON value; ``wanted`` narrows it to one type."""
+
+    wanted: Literal["object", "array"] | None = None
+
+    def read(self, node: Node, place: Place) -> Any:
+        kind = {"object": Mapping, "array": Sequence}.get(self.wanted or "")
+        if kind and not isinstance(node, kind):
+            what = "a mapping" if kind is Mapping else "a list"
+            return place.report(node.line, f"this must be {what}, not {describe(node)}")
+        return plain(node)
+
+    def schema(self) -> Schema:
+        return {"type": self.wanted} if self.wanted else {}
+
+
+@attrs.frozen
+class ListOf:
+    """A list whose items have one shape; ``single`` also takes one item without its list."""
+
+    of: Shape
+    single: bool = False
+    least: int = 0
+
+    def read(self, node: Node, place: Place) -> tuple[Any, ...] | Invalid:
+        if self.single and isinstance(node, Scalar) and node.value is not None:
+            one = self.of.read(node, place)
+            return INVALID if one is INVALID else (one,)
+        if not isinstance(node, Sequence):
+            return place.report(node.line, f"this must be a list, not {describe(node)}")
+        if len(node.items) < self.least:
+            return place.report(node.line, "this list must not be empty")
+        values = [self.of.read(item, place.item(i)) for i, item in enumerate(node.items)]
+        return tuple(value for value in values if value is not INVALID)
+
+    def schema(self) -> Schema:
+        schema: Schema = {"type": "array", "items": self.of.schema()}
+        if self.least:
+            schema["minItems"] = self.least
+        return {"anyOf": [schema, self.of.schema()]} if self.single else schema
+
+
+@attrs.frozen
+class MapOf:
+    """A mapping with free keys whose values have one shape."""
+
+    of: Shape
+    keys: str | None = None
+    what: str = "a name"
+
+    def read(self, node: Node, place: Place) -> dict[str, Any] | Invalid:
+        if not isinstance(node, Mapping):
+            return place.report(node.line, f"this must be a mapping, not {describe(node)}")
+        found: dict[str, Any] = {}
+        for key, value in node.entries.items():
+            if self.keys and not matches(self.keys, key):
+                place.report(node.lines[key], f'"{shorten(key)}" is not {self.what}')
+                continue
+            found[key] = self.of.read(value, place.key(key))
+        return {key: value for key, value in found.items() if value is not INVALID}
+
+    def schema(self) -> Schema:
+        schema: Schema = {"type": "object", "additionalProperties": self.of.schema()}
+        if self.keys:
+            schema["propertyNames"] = {"pattern": self.keys}
+        return schema
+
+
+@attrs.frozen
+class Record:
+    """A mapping with known keys; any other key is an error.
+
+    Attributes:
+        fields: What each key's value may be.
+        required: Keys that must be there.
+        build: Makes the result of what was read; without it a dict is the result.
+        blank: Whether nothing written means a mapping without entries.
+    """
+
+    fields: ReadOnly[str, Shape]
+    required: tuple[str, ...] = ()
+    build: Any = None
+    blank: bool = False
+
+    def read(self, node: Node, place: Place) -> Any:
+        if self.blank and isinstance(node, Scalar) and node.value is None:
+            node = Mapping(node.line)
+        if not isinstance(node, Mapping):
+            keys = ", ".join(self.fields)
+            message = f"this must be a mapping of {shorten(keys, 120)}, not {describe(node)}"
+            return place.report(node.line, message)
+        found = read_fields(node, place, self.fields, self.required)
+        if INVALID in found.values():
+            return INVALID
+        return self.build(**found) if self.build else found
+
+    def schema(self) -> Schema:
+        schema = object_schema(self.fields, self.required)
+        return {"anyOf": [schema, {"type": "null"}]} if self.blank else schema
+
+
+@attrs.frozen
+class Either:
+    """A mapping of one shape, or anything else of another."""
+
+    mapping: Shape
+    other: Shape
+
+    def read(self, node: Node, place: Place) -> Any:
+        return (self.mapping if isinstance(node, Mapping) else self.other).read(node, place)
+
+    def schema(self) -> Schema:
+        return {"anyOf": [self.other.schema(), self.mapping.schema()]}
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Say whether a text matches; ``$`` means the very end, as in JSON Schema."""
+    return re.search(re.sub(r"\$$", r"\\Z", pattern), text) is not None
+
+
+def read_fields(
+    node: Mapping,
+    place: Place,
+    fields: ReadOnly[str, Shape],
+    required: tuple[str, ...] = (),
+    refused: ReadOnly[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Read the entries of a mapping with known keys; what is invalid is there as ``INVALID``.
+
+    ``refused`` says of keys that are not allowed why.
+    """
+    found: dict[str, Any] = {}
+    for key, value in node.entries.items():
+        shape = fields.get(key)
+        if key in refused:
+            place.report(node.lines[key], refused[key])
+        elif shape is None:
+            near = place.problems.suggest(key, fields)
+            place.report(node.lines[key], f'unknown key "{shorten(key)}"{near}')
+        else:
+            found[key] = shape.read(value, place.key(key))
+    for key in required:
+        if key not in node.entries:
+            place.report(node.line, f'the key "{key}" is missing')
+            found[key] = INVALID
+    return found
+
+
+def object_schema(fields: ReadOnly[str, Shape], required: tuple[str, ...] = ()) -> Schema:
+    """Describe a mapping with known keys."""
+    schema: Schema = {
+        "type": "object",
+        "properties": {key: shape.schema() for key, shape in fields.items()},
+        "additionalProperties": False,
+    }
+    return {**schema, "required": list(required)} if required else schema
