@@ -1,0 +1,75 @@
+"""Whether an answer fits the JSON Schema that the question came with: the small part of it that forms use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from .workflow import UsageError
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "string": lambda v: isinstance(v, str),
+    "boolean": lambda v: isinstance(v, bool),
+    "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
+    "array": lambda v: isinstance(v, list),
+    "object": lambda v: isinstance(v, dict),
+    "null": lambda v: v is None,
+}
+
+
+def check_answer(schema: Any, value: Any, task: str) -> None:
+    """Refuse an answer that does not fit; keywords that are not known here are left to the task.
+
+    Raises:
+        UsageError: what does not fit, all of it.
+    """
+    problems = list(_problems(schema, value, "the answer"))
+    if problems:
+        raise UsageError(f"this does not answer task {task!r}: {'; '.join(problems)}")
+
+
+def _problems(schema: Any, value: Any, what: str) -> list[str]:
+    if not isinstance(schema, Mapping):
+        return []
+    rules = cast("Mapping[str, Any]", schema)
+    wanted = rules.get("type")
+    types = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    if types and not any(_TYPES[each](value) for each in types if each in _TYPES):
+        return [f"{what} must be {' or '.join(types)}, not {_name(value)}"]
+    found: list[str] = []
+    choices = rules.get("enum")
+    if choices is not None and value not in choices:
+        found.append(f"{what} must be one of {', '.join(map(repr, choices))}")
+    for word, bad in (("minimum", _below), ("maximum", _above)):
+        if word in rules and _TYPES["number"](value) and bad(value, rules[word]):
+            found.append(f"{what} must be {'at least' if word == 'minimum' else 'at most'} {rules[word]}")
+    if isinstance(value, dict):
+        found += _object_problems(rules, cast("dict[str, Any]", value), what)
+    if isinstance(value, list):
+        for index, each in enumerate(cast("list[Any]", value)):
+            found += _problems(rules.get("items"), each, f"{what}[{index}]")
+    return found
+
+
+def _below(value: float, limit: float) -> bool:
+    return value < limit
+
+
+def _above(value: float, limit: float) -> bool:
+    return value > limit
+
+
+def _object_problems(rules: Mapping[str, Any], value: dict[str, Any], what: str) -> list[str]:
+    found = [f"{what} lacks {name!r}" for name in rules.get("required", ()) if name not in value]
+    properties = rules.get("properties", {})
+    for name, each in value.items():
+        if name in properties:
+            found += _problems(properties[name], each, f"{what}.{name}")
+        elif rules.get("additionalProperties") is False:
+            found.append(f"{what} has the unknown key {name!r}")
+    return found
+
+
+def _name(value: Any) -> str:
+    return next(name for name, is_it in _TYPES.items() if is_it(value)) if value is not None else "null"

@@ -1,0 +1,145 @@
+"""``run_dag``: a plain mapping of jobs and what each needs, run here and now, remembered nowhere."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import anyio
+
+from ._binder import Binder
+from ._catalog import Catalog
+from ._values import is_async
+from .executors._function import NotReady, in_thread
+from .storage import MemoryStore
+from .supervisor import Done, Lease, NotDone, Outcome, Tree
+from .workflow import DefinitionError, RunResult, TaskSpec, UsageError, WorkflowSpec, commands as c
+
+Jobs = Mapping[str, Callable[[], Any]] | Iterable[Any]
+
+
+async def run_dag(
+    jobs: Jobs,
+    needs: Mapping[str, Iterable[str]] | None = None,
+    *,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    on_failure: str = "stop",
+) -> RunResult:
+    """Run jobs in the order that their needs ask for, and return what came of each.
+
+    Args:
+        jobs: A mapping from name to a callable, sync or async, or objects with ``name`` and ``do()``.
+        needs: What each job runs after; a job that is not in it needs nothing.
+        concurrency: Jobs at once; 4 × CPUs, at least 8, if not given.
+        timeout: Seconds for all of it.
+        on_failure: ``stop`` (default), ``drain``, ``skip_downstream`` or ``allow_partial``.
+
+    A job returns None or True (ready), False or :class:`NotReady` (not ready: what is below is skipped), any
+    other value (its output, handed over as it is), or raises.  Cancelling this cancels the jobs.
+
+    Raises:
+        DefinitionError: names that are not known, named twice, or a cycle: all at once.
+        UsageError: an argument is out of range.
+    """
+    calls = _calls(jobs)
+    spec = _spec(calls, needs or {}, concurrency, timeout, on_failure)
+    import os
+
+    limit = max(8, 4 * (os.cpu_count() or 1)) if concurrency is None else concurrency
+    if limit < 1:
+        raise UsageError(f"concurrency must be at least 1, not {concurrency}")
+    tree = Tree(
+        MemoryStore(keep=False),
+        concurrency=limit,
+        executors={"job": _Jobs(calls, limit)},
+        binder=Binder(),
+        catalog=Catalog(),
+        grace=0.0,
+    )
+    async with tree:
+        live = await tree.start(spec)
+        try:
+            await live.done.wait()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                live.actor.inbox.post(c.Cancel(reason="run_dag was cancelled"))
+                await live.done.wait()
+            raise
+    if live.failure is not None:
+        raise live.failure
+    return RunResult.of(live.run)
+
+
+class _Jobs:
+    def __init__(self, calls: Mapping[str, Callable[[], Any]], threads: int) -> None:
+        self._calls = {name: (call, is_async(call)) for name, call in calls.items()}
+        self._limiter = anyio.CapacityLimiter(threads)
+
+    async def execute(self, lease: Lease) -> Outcome:
+        call, on_loop = self._calls[lease.task]
+        result = await (call() if on_loop else in_thread(call, self._limiter, lease))
+        if result is None or result is True:
+            return _DONE
+        if result is False:
+            return NotDone()
+        return NotDone(result.reason) if isinstance(result, NotReady) else Done(result)
+
+
+_DONE = Done()
+
+
+def _calls(jobs: Jobs) -> dict[str, Callable[[], Any]]:
+    if isinstance(jobs, Mapping):
+        return dict(jobs)
+    calls: dict[str, Callable[[], Any]] = {}
+    for job in jobs:
+        name = str(job.name)
+        if name in calls:
+            raise DefinitionError([f"two jobs have the name {name!r}"])
+        calls[name] = job.do
+    return calls
+
+
+def _spec(
+    calls: Mapping[str, Callable[[], Any]],
+    needs: Mapping[str, Iterable[str]],
+    concurrency: int | None,
+    timeout: float | None,
+    on_failure: str,
+) -> WorkflowSpec:
+    policies = ("stop", "drain", "skip_downstream", "allow_partial")
+    if on_failure not in policies:
+        raise UsageError(f"on_failure must be one of {', '.join(policies)}, not {on_failure!r}")
+    wanted = {name: tuple(dict.fromkeys(each)) for name, each in needs.items()}
+    errors = list(_unknown(calls, wanted))
+    if errors:
+        raise DefinitionError(errors)
+    tasks = tuple(
+        TaskSpec(id=name, name=name, kind="job", needs=wanted.get(name, ())) for name in calls
+    )
+    return WorkflowSpec(
+        name="dag",
+        tasks=tasks,
+        concurrency=concurrency,
+        timeout=timeout,
+        on_failure=on_failure,  # type: ignore[arg-type]  # checked above
+        promises=("sealed",),
+    )
+
+
+def _unknown(
+    calls: Mapping[str, Any], wanted: Mapping[str, tuple[str, ...]]
+) -> Iterable[str]:
+    for name, each in wanted.items():
+        if name not in calls:
+            yield f"needs names the unknown job {name!r}{_near(name, calls)}"
+        for need in each:
+            if need not in calls:
+                yield f"unknown job {need!r} in needs of {name!r}{_near(need, calls)}"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""

@@ -1,0 +1,41 @@
+"""Workflows from files: YAML, JSON, and Python as ``flow.py:name`` or ``module:name``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ._tasks import Workflow
+from .workflow import DefinitionError, WorkflowSpec
+
+
+def load(path: str | Path) -> WorkflowSpec | Workflow:
+    """Return the workflow in a file, or the one that ``flow.py:name`` or ``module:name`` names.
+
+    Raises:
+        DefinitionError: it cannot be read, or is wrong: ``errors`` lists everything.
+    """
+    text = str(path)
+    head, colon, name = text.rpartition(":")
+    if colon and name.isidentifier() and not Path(text).exists():
+        return _load_python(head, name)
+    if text.endswith(".py"):
+        raise DefinitionError([f"{text}: name the workflow in it, as {text}:name"])
+    from .definitions import load_file
+
+    return load_file(Path(path))
+
+
+def _load_python(head: str, name: str) -> Workflow:
+    from .executors._function import load_object
+    from .supervisor import NoExecutor
+
+    where = str(Path(head).resolve()) if head.endswith(".py") else head
+    if head.endswith(".py") and not Path(where).is_file():
+        raise DefinitionError([f"{head}: there is no such file"])
+    try:
+        found = load_object(f"{where}:{name}")
+    except NoExecutor as error:
+        raise DefinitionError([f"{head}:{name} cannot be loaded: {error.__cause__ or error}"]) from error
+    if not isinstance(found, Workflow):
+        raise DefinitionError([f"{head}:{name} is no workflow: decorate it with @callboard.workflow"])
+    return found

@@ -1,0 +1,355 @@
+"""Workflows in Python: ``@task``, ``@workflow``, and the builder that a workflow function is given."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
+
+import attrs
+
+from ._values import encode
+from .workflow import (
+    DEFAULT_OPTIONS,
+    Retry,
+    TaskOptions,
+    TaskSpec,
+    Timeouts,
+    UsageError,
+    WorkflowSpec,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RESERVED = ("id", "key", "after", "before", "into")
+"""Keywords of ``add``: a function whose parameter is called like one of them must be bound first."""
+
+
+@attrs.frozen
+class TaskRef:
+    """A task of the workflow being built; as an argument of another task it is a data edge."""
+
+    id: str
+
+
+TaskLike: TypeAlias = TaskRef | str
+
+
+@attrs.frozen(eq=False, slots=False)
+class TaskFunction(Generic[P, R]):
+    """A function with what a supervisor should know about it; calling it calls the function."""
+
+    function: Callable[P, R]
+    name: str
+    options: TaskOptions = DEFAULT_OPTIONS
+
+    def __attrs_post_init__(self) -> None:
+        functools.update_wrapper(self, self.function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, here and now."""
+        return self.function(*args, **kwargs)
+
+
+@overload
+def task(fn: Callable[P, R], /) -> TaskFunction[P, R]: ...
+@overload
+def task(
+    fn: None = None,
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | Timeouts | None = None,
+    pool: str | None = None,
+    priority: int = 0,
+    critical: bool = False,
+    lost: str = "retry",
+) -> Callable[[Callable[P, R]], TaskFunction[P, R]]: ...
+@overload
+def task(
+    fn: Callable[P, R],
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | Timeouts | None = None,
+    pool: str | None = None,
+    priority: int = 0,
+    critical: bool = False,
+    lost: str = "retry",
+) -> TaskFunction[P, R]: ...
+def task(
+    fn: Callable[P, R] | None = None,
+    *,
+    name: str | None = None,
+    retry: Retry | None = None,
+    timeout: float | Timeouts | None = None,
+    pool: str | None = None,
+    priority: int = 0,
+    critical: bool = False,
+    lost: str = "retry",
+) -> Any:
+    """Make a function a task; a decorator, with or without arguments, or a call.
+
+    Args:
+        name: Its label; the function's name if not given.
+        retry: When a failed attempt is followed by another.
+        timeout: Seconds for one attempt, or :class:`Timeouts`.
+        pool: The pool it takes a slot of.
+        priority: Higher starts first among what is ready.
+        critical: Whether ``allow_partial`` runs need it.
+        lost: What follows when the engine dies under it: retry, fail or ask.
+    """
+    if isinstance(timeout, (int, float)):
+        timeout = Timeouts(attempt=float(timeout))
+    options = TaskOptions(
+        retry=retry,
+        timeout=timeout,
+        pool=pool,
+        priority=priority,
+        critical=critical,
+        lost=cast("Any", lost),
+    )
+    if options == DEFAULT_OPTIONS:
+        options = DEFAULT_OPTIONS
+
+    def make(function: Callable[P, R]) -> TaskFunction[P, R]:
+        if not callable(function):
+            raise UsageError(f"task() takes a function, not {function!r}")
+        return TaskFunction(function, name or getattr(function, "__name__", "task"), options)
+
+    return make if fn is None else make(fn)
+
+
+def bind(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFunction[..., Any]:
+    """Return a task with some arguments fixed: the way out for parameters named like ``add``'s own.
+
+    What is fixed is part of the code, not of the stored run: it must be the same when a run is resumed.
+    """
+    inner = fn if isinstance(fn, TaskFunction) else None
+    function = inner.function if inner else fn
+    bound = functools.partial(function, *args, **kwargs)
+    functools.update_wrapper(bound, function)
+    options = inner.options if inner else DEFAULT_OPTIONS
+    return TaskFunction(bound, inner.name if inner else function.__name__, options)
+
+
+def reference(function: Callable[..., Any]) -> str:
+    """Return the text under which a function is found again: its import path, or its script's path."""
+    target = inspect.unwrap(function.function if isinstance(function, TaskFunction) else function)
+    module = getattr(target, "__module__", None) or "?"
+    name = getattr(target, "__qualname__", None) or getattr(target, "__name__", repr(target))
+    if module == "__main__":
+        code = getattr(target, "__code__", None)
+        path = Path(code.co_filename) if code is not None else None
+        if path is not None and path.is_file():
+            return f"{path.resolve()}:{name}"
+    return f"{module}:{name}"
+
+
+@attrs.frozen(eq=False)
+class Workflow:
+    """A workflow whose graph a function builds; made by :func:`workflow`."""
+
+    function: Callable[..., Any]
+    name: str
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+    def build(self, *args: Any, **kwargs: Any) -> tuple[WorkflowSpec, dict[str, Callable[..., Any]]]:
+        """Call the function once, with the real input, and return the graph and the functions in it.
+
+        Raises:
+            DefinitionError, UsageError: the graph cannot be.
+        """
+        builder = Builder(self.name)
+        output = self.function(builder, *args, **kwargs)
+        return builder.finish(output, self.settings), builder.functions
+
+
+def workflow(
+    fn: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    on_failure: str = "skip_downstream",
+    failure_workflow: str | None = None,
+    pools: Mapping[str, int] | None = None,
+) -> Any:
+    """Make a function that builds a graph a workflow; a decorator, with or without arguments.
+
+    The function is called once, when a run starts, with a :class:`Builder` and the run's real input; it runs
+    nothing.  What it returns (a task's reference, or plain data with references in it) is the run's output.
+    """
+    settings = {
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "on_failure": on_failure,
+        "failure_workflow": failure_workflow,
+        "pools": dict(pools or {}),
+    }
+
+    def make(function: Callable[..., Any]) -> Workflow:
+        return Workflow(function, name or function.__name__, settings)
+
+    return make if fn is None else make(fn)
+
+
+class Builder:
+    """What a workflow function adds its tasks to."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: dict[str, TaskSpec] = {}
+        self._after: dict[str, dict[str, None]] = {}
+        self._labels: dict[str, int] = {}
+        self._promises: list[str] = []
+        self.functions: dict[str, Callable[..., Any]] = {}
+
+    def add(
+        self,
+        fn: Callable[..., Any],
+        /,
+        *args: Any,
+        id: str | None = None,  # noqa: A002 - the contract's name
+        after: TaskLike | Iterable[TaskLike] = (),
+        before: TaskLike | Iterable[TaskLike] = (),
+        **kwargs: Any,
+    ) -> TaskRef:
+        """Add a task that calls ``fn(*args, **kwargs)``; a :class:`TaskRef` among them is a data edge.
+
+        Args:
+            id: Its id in the run; from the function's name if not given.
+            after: Tasks it runs after, for order only.
+            before: Tasks that run after it.
+
+        Raises:
+            UsageError: the function or an argument cannot be used.
+        """
+        spec_of = fn if isinstance(fn, TaskFunction) else task(fn)
+        self._check_parameters(spec_of)
+        name = self._new_id(spec_of.name, id)
+        refs: dict[str, None] = {}
+        inputs = self._inputs(spec_of, args, kwargs, refs)
+        path = reference(spec_of)
+        self.functions[path] = spec_of.function
+        self._tasks[name] = TaskSpec(
+            id=name,
+            name=spec_of.name,
+            kind="function",
+            config={"function": path},
+            inputs=inputs,
+            options=spec_of.options,
+        )
+        self._after[name] = refs
+        for earlier in _ids(after):
+            self.edge(earlier, name)
+        for later in _ids(before):
+            self.edge(name, later)
+        return TaskRef(name)
+
+    def _inputs(
+        self, fn: TaskFunction[..., Any], args: Any, kwargs: Any, refs: dict[str, None]
+    ) -> Any:
+        if not args and not kwargs:
+            return None
+        what = f"an argument of task {fn.name!r}"
+        found = {
+            "args": [encode_refs(each, refs, what) for each in args],
+            "kwargs": {key: encode_refs(each, refs, what) for key, each in kwargs.items()},
+        }
+        for name in refs:
+            self._known(name)
+        return found
+
+    def edge(self, source: TaskLike, target: TaskLike) -> None:
+        """Let one task run after another, for order only."""
+        earlier, later = self._known(source), self._known(target)
+        self._after[later][earlier] = None
+
+    def promise(self, text: str) -> None:
+        """Promise how the graph may still grow."""
+        self._promises.append(text)
+
+    def _known(self, name: TaskLike) -> str:
+        found = name.id if isinstance(name, TaskRef) else name
+        if found not in self._tasks:
+            raise UsageError(f"workflow {self._name!r} has no task {found!r}; add it first")
+        return found
+
+    def _check_parameters(self, fn: TaskFunction[..., Any]) -> None:
+        clash = [name for name in RESERVED if name in inspect.signature(fn.function).parameters]
+        if clash:
+            raise UsageError(
+                f"the parameter {clash[0]!r} of task {fn.name!r} is called like a keyword of add(); "
+                f"rename it, or fix it with callboard.bind({fn.name}, {clash[0]}=…)"
+            )
+
+    def _new_id(self, label: str, wanted: str | None) -> str:
+        if wanted is not None:
+            if wanted in self._tasks:
+                raise UsageError(f"workflow {self._name!r} has a task with the id {wanted!r} already")
+            return wanted
+        number = self._labels.get(label, 0)
+        while True:
+            number += 1
+            base = slug(label)
+            name = base if number == 1 else f"{base}-{number}"
+            if name not in self._tasks:
+                self._labels[label] = number
+                return name
+
+    def finish(self, output: Any, settings: Mapping[str, Any]) -> WorkflowSpec:
+        """Return the finished definition."""
+        refs: dict[str, None] = {}
+        tasks = tuple(
+            attrs.evolve(spec, needs=tuple(self._after[name])) if self._after[name] else spec
+            for name, spec in self._tasks.items()
+        )
+        return WorkflowSpec(
+            name=self._name,
+            tasks=tasks,
+            output=encode_refs(output, refs, "the output"),
+            promises=tuple(self._promises),
+            **settings,
+        )
+
+
+def _ids(tasks: TaskLike | Iterable[TaskLike]) -> list[TaskLike]:
+    return [tasks] if isinstance(tasks, (TaskRef, str)) else list(tasks)
+
+
+def slug(name: str) -> str:
+    """Return a name as an id."""
+    return re.sub(r"[^a-z0-9_.]+", "-", name.lower()).strip("-") or "task"
+
+
+def encode_refs(value: Any, refs: dict[str, None], what: str) -> Any:
+    """Return a value as JSON, with references to tasks as ``{"$task": id}``; they are noted in ``refs``."""
+    if isinstance(value, TaskRef):
+        refs[value.id] = None
+        return {"$task": value.id}
+    if isinstance(value, (list, tuple)):
+        return [encode_refs(each, refs, what) for each in cast("list[Any]", value)]
+    if type(value) is dict:
+        pairs = cast("dict[Any, Any]", value)
+        found = {str(encode(key, what)): encode_refs(each, refs, what) for key, each in pairs.items()}
+        return {"$value": found} if any(key.startswith("$") for key in found) else found
+    return encode(value, what)
+
+
+def resolve_refs(value: Any, output_of: Callable[[str], Any]) -> Any:
+    """Return what :func:`encode_refs` made with each reference replaced by that task's output."""
+    if isinstance(value, list):
+        return [resolve_refs(each, output_of) for each in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        pairs = cast("dict[str, Any]", value)
+        if "$task" in pairs:
+            return output_of(pairs["$task"])
+        if "$value" in pairs:
+            pairs = pairs["$value"]
+        return {key: resolve_refs(each, output_of) for key, each in pairs.items()}
+    return value

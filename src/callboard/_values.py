@@ -1,0 +1,132 @@
+"""Values at the borders of tasks: what goes in and comes out is JSON, on every store alike."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+import msgspec
+
+from .workflow import UsageError
+
+_PLAIN = (str, int, float, bool, type(None))
+
+
+def encode(value: Any, what: str = "a value") -> Any:
+    """Return a value as plain JSON types.
+
+    Dataclasses, attrs and msgspec classes, pydantic models, enums, dates, UUIDs and decimals are known.
+
+    Raises:
+        UsageError: it has a part that is none of these; the message names ``what``.
+    """
+    if type(value) in _PLAIN:
+        return value
+    try:
+        return msgspec.to_builtins(value, str_keys=True, enc_hook=_encode_other)
+    except (TypeError, NotImplementedError, RecursionError, ValueError) as error:
+        raise UsageError(f"{what} cannot be stored as JSON: {error}") from error
+
+
+def _encode_other(value: Any) -> Any:
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump(mode="json")
+    if isinstance(value, Mapping):
+        return dict(typing.cast("Mapping[Any, Any]", value))
+    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} is no JSON, dataclass, attrs …")
+
+
+def decode(value: Any, annotation: Any, what: str) -> Any:
+    """Return JSON as the annotated type.
+
+    Raises:
+        UsageError: it does not fit; the message names ``what`` and where in it.
+    """
+    if annotation in _UNTYPED:
+        return value
+    try:
+        return msgspec.convert(value, annotation, dec_hook=_decode_other)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{what}: {error}") from error
+    except TypeError:
+        return value  # An annotation that says nothing about data, a type variable for instance.
+
+
+def _decode_other(annotation: Any, value: Any) -> Any:
+    validate = getattr(annotation, "model_validate", None)
+    if callable(validate):
+        return validate(value)
+    if isinstance(value, annotation):
+        return value
+    raise NotImplementedError(f"JSON cannot become {annotation!r}")
+
+
+_UNTYPED: frozenset[Any] = frozenset({Any, inspect.Parameter.empty, object})
+
+
+@attrs.frozen
+class Signature:
+    """What a function takes and gives, as far as it says."""
+
+    parameters: Mapping[str, Any]
+    positional: tuple[str, ...]
+    rest: Any
+    returns: Any
+    signature: inspect.Signature
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> Signature:
+        """Read a function's annotations; what cannot be resolved counts as untyped."""
+        signature = inspect.signature(function)
+        try:
+            hints = typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+        except (NameError, TypeError, AttributeError):
+            hints = {}
+        empty = inspect.Parameter.empty
+        kinds = inspect.Parameter
+        parameters = {
+            name: hints.get(name, empty)
+            for name, each in signature.parameters.items()
+            if each.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+        }
+        rest = next(
+            (hints.get(n, empty) for n, p in signature.parameters.items() if p.kind is kinds.VAR_POSITIONAL),
+            empty,
+        )
+        positional = tuple(
+            name
+            for name, each in signature.parameters.items()
+            if each.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
+        )
+        return cls(parameters, positional, rest, hints.get("return", empty), signature)
+
+    def arguments(self, inputs: Any, what: str) -> tuple[list[Any], dict[str, Any]]:
+        """Return the positional and keyword arguments that stored inputs stand for, in their types."""
+        if inputs is None:
+            return [], {}
+        args, kwargs = inputs.get("args", ()), inputs.get("kwargs", {})
+        return (
+            [decode(each, self._type_at(i), f"argument {i + 1} of {what}") for i, each in enumerate(args)],
+            {
+                name: decode(each, self.parameters.get(name, Any), f"argument {name!r} of {what}")
+                for name, each in kwargs.items()
+            },
+        )
+
+    def _type_at(self, index: int) -> Any:
+        if index < len(self.positional):
+            return self.parameters[self.positional[index]]
+        return self.rest
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Return whether calling this gives a coroutine."""
+    if inspect.iscoroutinefunction(inspect.unwrap(function)):
+        return True
+    call = getattr(function, "__call__", None)  # noqa: B004 - the method itself is what is looked at
+    return isinstance(call, types.MethodType) and inspect.iscoroutinefunction(call.__func__)

@@ -1,0 +1,535 @@
+"""The engine as users see it: ``async with Engine(...)``, handles of runs, and the board."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ._binder import Binder
+from ._catalog import Catalog
+from ._tasks import TaskFunction, Workflow, reference
+from ._values import encode
+from .executors import FunctionExecutor, executors_for
+from .storage import RunQuery, RunRow, Store, open_store
+from .supervisor import Claim, Clock, Live, Offer, Tree, Upstream, encode_command
+from .workflow import (
+    Command,
+    Failure,
+    Refused,
+    Run,
+    RunOwned,
+    RunResult,
+    RunState,
+    TaskState,
+    UnknownRun,
+    UsageError,
+    WorkflowSpec,
+    commands as c,
+)
+
+if TYPE_CHECKING:
+    from .executors._spawner import Spawner
+
+REPLY_SECONDS = 10.0
+"""How long a command to a run of another process waits for its answer."""
+
+
+class Engine:
+    """Runs workflows: ``async with Engine("sqlite:///app.db") as engine``.
+
+    Nothing is global: several engines may live in one process, and several processes may share one store.
+
+    Args:
+        store: A URL (``sqlite:///app.db``, ``memory:``) or a :class:`Store` of your own.
+        concurrency: Attempts at once; 4 × CPUs, at least 8, if not given.
+        pools: Limits of named pools, shared by all runs on the store.
+        tasks: Functions that cannot be imported by their name.
+        workflows: Workflows that others start by name.
+        recover: ``all`` carries on unfinished runs that no living engine owns, now and later; or ``none``.
+        grace: Seconds that running tasks get when the block is left.
+        board: Whether tasks without a kind go on the board; without it they succeed when they are ready.
+        wall: Gives the wall time; a test gives a virtual one.
+    """
+
+    def __init__(
+        self,
+        store: str | Store,
+        *,
+        concurrency: int | None = None,
+        pools: Mapping[str, int] | None = None,
+        tasks: Iterable[TaskFunction[..., Any] | Callable[..., Any]] = (),
+        workflows: Iterable[Workflow | WorkflowSpec] = (),
+        recover: str = "all",
+        grace: float = 10.0,
+        board: bool = True,
+        wall: Callable[[], float] | None = None,
+    ) -> None:
+        if recover not in ("all", "none"):
+            raise UsageError(f"recover must be 'all' or 'none', not {recover!r}")
+        limit = max(8, 4 * (os.cpu_count() or 1)) if concurrency is None else concurrency
+        if limit < 1:
+            raise UsageError(f"concurrency must be at least 1, not {concurrency}")
+        self._store = open_store(store) if isinstance(store, str) else store
+        self._catalog = Catalog(workflows)
+        self._functions = FunctionExecutor(threads=max(limit, 1))
+        for given in tasks:
+            function = given.function if isinstance(given, TaskFunction) else given
+            self._functions.register(reference(function), function)
+        self._tree = Tree(
+            self._store,
+            concurrency=limit,
+            executors=executors_for(self._functions, self._get_spawner),
+            binder=Binder(),
+            catalog=self._catalog,
+            pools=pools,
+            board_kinds=("step", "external") if board else ("external",),
+            grace=grace,
+            recover=recover == "all",
+            clock=Clock() if wall is None else Clock(wall),
+        )
+
+    def _get_spawner(self) -> Spawner:
+        return self._spawner
+
+    async def __aenter__(self) -> Engine:
+        from .executors._spawner import Spawner
+
+        self._spawner = Spawner(self._tree.id)
+        await self._spawner.__aenter__()
+        try:
+            await self._tree.__aenter__()
+        except BaseException as error:
+            await self._spawner.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return await self._tree.__aexit__(kind, error, trace)
+        finally:
+            await self._spawner.__aexit__(None, None, None)
+
+    @property
+    def store(self) -> Store:
+        """Where the runs are remembered."""
+        return self._store
+
+    async def start(
+        self,
+        workflow: Workflow | WorkflowSpec | str,
+        *args: Any,
+        run_id: str | None = None,
+        topic: str | None = None,
+        **kwargs: Any,
+    ) -> RunHandle:
+        """Start a run and return when it is stored.
+
+        Args:
+            workflow: A workflow in Python, one that :func:`callboard.load` gave, or the name of one in
+                ``workflows=``.
+            args: What a workflow in Python takes; for one from a file, one mapping with its inputs.
+            run_id: Its id; made up if not given.
+
+        Raises:
+            DefinitionError: the workflow or its inputs are wrong.
+            UsageError: the id is taken.
+        """
+        spec, inputs = self._prepare(workflow, args, kwargs)
+        live = await self._tree.start(spec, inputs, run_id=run_id, topic=topic)
+        return RunHandle(self, live.run.id, live)
+
+    def _prepare(
+        self, workflow: Workflow | WorkflowSpec | str, args: Any, kwargs: Any
+    ) -> tuple[WorkflowSpec, Any]:
+        if isinstance(workflow, str):
+            workflow = self._catalog.named(workflow)
+        if isinstance(workflow, Workflow):
+            spec, functions = workflow.build(*args, **kwargs)
+            for path, function in functions.items():
+                self._functions.register(path, function)
+            inputs = {"args": [encode(a) for a in args], "kwargs": {k: encode(v) for k, v in kwargs.items()}}
+            return spec, inputs if args or kwargs else None
+        if len(args) > 1 or (args and not isinstance(args[0], Mapping)):
+            raise UsageError("a workflow from a file takes its inputs as one mapping or as keywords")
+        given = {**(args[0] if args else {}), **kwargs}
+        return workflow, self._catalog.check_inputs(workflow, given)
+
+    async def run(
+        self,
+        workflow: Workflow | WorkflowSpec | str,
+        *args: Any,
+        run_id: str | None = None,
+        topic: str | None = None,
+        **kwargs: Any,
+    ) -> RunResult:
+        """Start a run and return its result; cancelling this cancels the run."""
+        handle = await self.start(workflow, *args, run_id=run_id, topic=topic, **kwargs)
+        try:
+            return await handle.result()
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await handle.cancel_and_wait("whoever waited for it was cancelled")
+            raise
+
+    async def get(self, run_id: str) -> RunHandle:
+        """Return a handle of a run; the unique beginning of its id serves.
+
+        Raises:
+            UnknownRun: there is none, or more than one.
+        """
+        return RunHandle(self, await self.full_id(run_id), None)
+
+    async def full_id(self, beginning: str) -> str:
+        """Return the id of the one run whose id begins like this."""
+        if beginning in self._tree.live:
+            return beginning
+        found = await self._store.find(beginning)
+        if len(found) != 1:
+            known = f"; these begin like it: {', '.join(found)}" if found else " in this store"
+            raise UnknownRun(f"there is no run {beginning!r}{known}")
+        return found[0]
+
+    async def runs(self, query: RunQuery | None = None) -> list[RunRow]:
+        """Return runs, newest first."""
+        return list(await self._store.runs(query or RunQuery()))
+
+    async def resume(self, run_id: str) -> RunHandle:
+        """Carry on an unfinished run that no living engine owns.
+
+        Raises:
+            RunOwned: a living engine owns it.
+            UnknownRun: there is no such run.
+        """
+        full = await self.full_id(run_id)
+        return RunHandle(self, full, await self._tree.resume(full))
+
+    async def resume_all(self) -> list[RunHandle]:
+        """Carry on every unfinished run that no living engine owns."""
+        return [RunHandle(self, run_id, self._tree.live.get(run_id)) for run_id in await self._tree.resume_all()]
+
+    # --- the board --------------------------------------------------------------------------------------------
+
+    def board(self, labels: Collection[str] | None = None) -> list[Offer]:
+        """Return the tasks on the board that may be claimed, the next one first."""
+        offers = self._tree.board.offers
+        return [o for o in offers if labels is None or o.lease.spec.name in labels]
+
+    def claim(
+        self,
+        labels: Collection[str] | None = None,
+        *,
+        worker: str = "worker",
+        wait: float = 0.0,
+        lease_seconds: float = 60.0,
+    ) -> AbstractAsyncContextManager[BoardLease | None]:
+        """Claim a task of the board: ``async with engine.claim(...) as lease``; None if there is none.
+
+        Leaving the block without having said how it went releases the task; by an exception, fails it.
+        """
+        return self._claim(labels, worker, wait, lease_seconds)
+
+    @asynccontextmanager
+    async def _claim(
+        self, labels: Collection[str] | None, worker: str, wait: float, seconds: float
+    ) -> AsyncIterator[BoardLease | None]:
+        claim = await self._tree.board.claim(labels, worker, wait, seconds)
+        if claim is None:
+            yield None
+            return
+        lease = BoardLease(self._tree, claim)
+        try:
+            yield lease
+        except Exception as error:
+            if not lease.closed:
+                await lease.error(f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            if not lease.closed:
+                with anyio.CancelScope(shield=True):
+                    await lease.release()
+
+    # --- for handles ------------------------------------------------------------------------------------------
+
+    async def command(self, run_id: str, command: Command) -> bool:
+        """Say a command to a run, whoever owns it; return whether a living engine carries it on.
+
+        Raises:
+            Refused: it does not fit; nothing changed.
+            UnknownRun: there is no such run.
+            StoreError: the engine that owns the run did not answer in time.
+        """
+        try:
+            return await self._tree.command(run_id, command)
+        except RunOwned as owned:
+            return await post_and_wait(self._store, run_id, command, owned)
+
+    @property
+    def tree(self) -> Tree:
+        """The tree of actors within: for tests and tools, not for applications."""
+        return self._tree
+
+
+async def post_and_wait(store: Store, run_id: str, command: Command, owned: RunOwned) -> bool:
+    """Leave a command for the engine that owns a run and wait for its answer."""
+    number = await store.post(run_id, encode_command(command))
+    seen = 0
+    answer: Any = None
+    with anyio.move_on_after(REPLY_SECONDS):
+        while answer is None:
+            answer = await store.answer(number)
+            if answer is None:
+                seen = await store.wait_changed(seen)
+    if answer is None:
+        raise RunOwned(
+            f"{owned}; it has not answered within {REPLY_SECONDS:g} s, the command stays in its inbox",
+            run_id=run_id,
+            owner=owned.owner,
+        )
+    if not answer.get("ok"):
+        raise Refused(str(answer.get("error", {}).get("message", "refused")))
+    return True
+
+
+class RunHandle:
+    """One run, as its engine's user sees it."""
+
+    def __init__(self, engine: Engine, run_id: str, live: Live | None) -> None:
+        self._engine = engine
+        self.id = run_id
+        self._live = live
+
+    async def result(self) -> RunResult:
+        """Return what the run came to when it has ended; cancelling this only stops waiting.
+
+        Raises:
+            CallboardError: the run was set aside: the error tells why.
+        """
+        if self._live is not None:
+            await self._live.done.wait()
+            if self._live.failure is not None:
+                raise self._live.failure
+            return RunResult.of(self._live.run)
+        run = await self._engine.tree.wait(self.id)
+        if not run.ended and self.id not in self._engine.tree.live:
+            run = await self._follow()
+        return RunResult.of(run)
+
+    async def _follow(self) -> Run:
+        """Wait for the end of a run that another engine owns."""
+        seen = 0
+        while True:
+            run = await self._engine.tree.load(self.id)
+            if run.ended:
+                return run
+            seen = await self._engine.store.wait_changed(seen)
+
+    async def snapshot(self) -> RunResult:
+        """Return what the run has come to so far."""
+        return RunResult.of(await self._run())
+
+    async def _run(self) -> Run:
+        live = self._engine.tree.live.get(self.id)
+        if live is not None:
+            return live.run
+        return self._live.run if self._live is not None else await self._engine.tree.load(self.id)
+
+    async def _say(self, command: Command) -> bool:
+        return await self._engine.command(self.id, command)
+
+    async def cancel(self, reason: str = "cancelled", by: str | None = None) -> bool:
+        """Stop everything that runs, start nothing more, and end the run as cancelled."""
+        return await self._say(c.Cancel(reason=reason, by=by))
+
+    async def cancel_and_wait(self, reason: str = "cancelled") -> RunResult:
+        """Cancel the run and return when nothing of it runs any more."""
+        try:
+            await self.cancel(reason)
+        except Refused:
+            pass  # It has ended meanwhile.
+        return await self.result()
+
+    async def pause(self, by: str | None = None) -> bool:
+        """Start nothing more until :meth:`unpause`; what runs goes on."""
+        return await self._say(c.Pause(by=by))
+
+    async def unpause(self, by: str | None = None) -> bool:
+        """Start tasks again."""
+        return await self._say(c.Unpause(by=by))
+
+    async def restart(self, task: str, by: str | None = None) -> bool:
+        """Do a task and all behind it anew, in whatever state the run is."""
+        return await self._say(c.Restart(task=task, by=by))
+
+    async def answer(self, task: str, value: Any, by: str | None = None) -> bool:
+        """Tell a waiting task what it waits for; the first answer counts."""
+        await self._check_answer(task, value)
+        return await self._say(c.Answer(task=task, value=encode(value), by=by))
+
+    async def _check_answer(self, task: str, value: Any) -> None:
+        from ._answers import check_answer
+
+        waiting = (await self._run()).tasks.get(task)
+        if waiting is not None and waiting.wait is not None and waiting.wait.schema is not None:
+            check_answer(waiting.wait.schema, value, task)
+
+    async def settle(
+        self, task: str, state: TaskState | str, output: Any = None, by: str | None = None
+    ) -> bool:
+        """Set a task's outcome by hand."""
+        return await self._say(
+            c.Settle(task=task, state=TaskState(state), output=encode(output), by=by)
+        )
+
+    async def events(self, after: int = 0, *, follow: bool = False) -> AsyncIterator[tuple[int, Any]]:
+        """Give the run's events with their numbers; with ``follow`` until the run has ended."""
+        seen = 0
+        while True:
+            batch = await self._engine.store.events(self.id, after)
+            for number, event in batch:
+                after = number
+                yield number, event
+            if not batch:
+                if not follow or (await self._run()).ended:
+                    return
+                seen = await self._next_change(seen)
+
+    async def _next_change(self, seen: int) -> int:
+        live = self._engine.tree.live.get(self.id)
+        if live is None:
+            return await self._engine.store.wait_changed(seen)
+        changed = anyio.Event()
+
+        def watcher(run: Run, events: list[Any]) -> None:
+            del run, events
+            changed.set()
+
+        live.watchers.append(watcher)
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_set_when, live.done, changed)
+                await changed.wait()
+                group.cancel_scope.cancel()
+        finally:
+            live.watchers.remove(watcher)
+        return seen
+
+    async def logs(self, task: str | None = None, after: int = 0) -> list[Any]:
+        """Return the lines that tasks wrote, oldest first."""
+        lines: list[Any] = []
+        while batch := await self._engine.store.logs(self.id, task, after):
+            lines.extend(batch)
+            after = batch[-1].number
+        return lines
+
+    async def why(self, task: str | None = None) -> list[Any]:
+        """Tell of each task that is not running (or of one task) why it is not."""
+        from ._why import explain
+
+        return await explain(self._engine.store, await self._run(), task, self._engine.tree)
+
+    async def picture(self) -> Any:
+        """Return the picture of the run as of now."""
+        from .workflow import picture
+
+        return picture(await self._run())
+
+
+async def _set_when(done: anyio.Event, changed: anyio.Event) -> None:
+    await done.wait()
+    changed.set()
+
+
+class BoardLease:
+    """A claimed task: what it needs, and the words to report with."""
+
+    def __init__(self, tree: Tree, claim: Claim) -> None:
+        self._tree = tree
+        self._claim = claim
+        self.closed = False
+
+    @property
+    def task(self) -> str:
+        """The task's id."""
+        return self._claim.lease.task
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self._claim.lease.run
+
+    @property
+    def label(self) -> str:
+        """The task's label."""
+        return self._claim.lease.spec.name
+
+    @property
+    def fence(self) -> str:
+        """The token that proves the claim."""
+        return self._claim.lease.fence
+
+    @property
+    def inputs(self) -> Any:
+        """The task's inputs."""
+        return self._claim.lease.inputs
+
+    @property
+    def run_inputs(self) -> Any:
+        """The run's inputs."""
+        return self._claim.actor.run.inputs
+
+    @property
+    def needs(self) -> Mapping[str, Upstream]:
+        """What the tasks in front of it gave, by id."""
+        return self._claim.lease.needs()
+
+    async def heartbeat(self) -> None:
+        """Keep the claim alive.
+
+        Raises:
+            StaleFence: it has ended: stop working.
+        """
+        self._tree.board.heartbeat(self.fence)
+
+    async def progress(self, fraction: float, message: str | None = None, data: Any = None) -> None:
+        """Tell how far the work is, from 0 to 1; keeps the claim alive, too."""
+        await self.heartbeat()
+        body = {"fraction": fraction, "data": encode(data)}
+        self._claim.lease.log("progress", message or "", body)
+
+    async def log(self, message: str, level: str = "info") -> None:
+        """Keep a line about the work."""
+        self._claim.lease.log("log", message, {"level": level})
+
+    async def success(self, output: Any = None) -> None:
+        """The work is done; returns when that is stored."""
+        await self._say(c.Succeed(task=self.task, fence=self.fence, output=encode(output)))
+
+    async def error(self, message: str, *, kind: str = "error", retry_after: float | None = None) -> None:
+        """The work failed; returns when that is stored."""
+        failure = Failure(kind=kind, message=message, retry_after=retry_after)
+        await self._say(c.Fail(task=self.task, fence=self.fence, failure=failure))
+
+    async def not_ready(self, message: str | None = None) -> None:
+        """The run may not go on past this task, and that is no failure."""
+        await self._say(c.NotReady(task=self.task, fence=self.fence, message=message))
+
+    async def release(self) -> None:
+        """Give the task back to the board."""
+        await self._say(c.Stopped(task=self.task, fence=self.fence, note="released"))
+
+    async def _say(self, command: Command) -> None:
+        self.closed = True
+        await self._tree.board.say(self.fence, command)
+
+
+__all__ = ["BoardLease", "Engine", "RunHandle", "RunState", "post_and_wait"]

@@ -1,0 +1,153 @@
+"""The board: ready tasks that somebody else does, claimed under a lease that heartbeats keep alive."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from ..workflow import Command, Refused, StaleFence, Task, commands as c
+from ._clock import Clock
+from ._execution import Lease
+from ._timers import Timers
+
+if TYPE_CHECKING:
+    from ._run_actor import RunActor
+
+_GROUP = "board"
+
+
+@attrs.frozen(eq=False)
+class Offer:
+    """A task that may be claimed."""
+
+    actor: RunActor
+    task: Task
+    lease: Lease
+    age: int
+
+
+@attrs.frozen(eq=False)
+class Claim:
+    """A task that a worker holds."""
+
+    actor: RunActor
+    lease: Lease
+    worker: str
+    seconds: float
+
+
+class Board:
+    """Offers tasks, and keeps the leases of those who claimed them."""
+
+    def __init__(self, clock: Clock, timers: Timers) -> None:
+        self._clock = clock
+        self._timers = timers
+        self._offers: dict[tuple[str, str], Offer] = {}
+        self._claims: dict[str, Claim] = {}
+        self._age = 0
+        self._changed = anyio.Event()
+
+    @property
+    def offers(self) -> list[Offer]:
+        """What may be claimed, by priority and age."""
+        return sorted(
+            self._offers.values(), key=lambda o: (-o.lease.spec.options.priority, o.age)
+        )
+
+    def offer(self, actor: RunActor, task: Task, lease: Lease) -> None:
+        """Put a ready task on the board."""
+        self._age += 1
+        self._offers[lease.run, lease.task] = Offer(actor, task, lease, self._age)
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    def adopt(self, actor: RunActor, task: Task) -> None:
+        """Keep the lease of a worker whose engine is gone: the worker may still be at it."""
+        assert task.fence is not None
+        lease = actor.lease_of(task, task.fence)
+        self._hold(Claim(actor, lease, task.worker or "?", 60.0))
+
+    def withdraw(self, fence: str) -> None:
+        """Forget a lease; what its holder still says is refused."""
+        self._claims.pop(fence, None)
+        self._timers.clear(_GROUP, fence)
+
+    def forget(self, run: str) -> None:
+        """Forget everything about a run that is no longer ours."""
+        for key in [key for key in self._offers if key[0] == run]:
+            del self._offers[key]
+        for fence in [f for f, claim in self._claims.items() if claim.lease.run == run]:
+            self.withdraw(fence)
+
+    async def claim(
+        self, labels: Collection[str] | None, worker: str, wait: float, seconds: float
+    ) -> Claim | None:
+        """Claim the first task with one of these labels; wait for one if there is none.
+
+        Args:
+            wait: Seconds to wait at most.
+            seconds: How long the lease lives without a heartbeat.
+        """
+        with anyio.move_on_after(wait):
+            while True:
+                changed = self._changed
+                for offer in self.offers:
+                    if labels is None or offer.lease.spec.name in labels:
+                        with anyio.CancelScope(shield=True):
+                            claim = await self._try(offer, worker, seconds)
+                        if claim is not None:
+                            return claim
+                await changed.wait()
+        return None
+
+    async def _try(self, offer: Offer, worker: str, seconds: float) -> Claim | None:
+        lease = offer.lease
+        if self._offers.pop((lease.run, lease.task), None) is None:
+            return None
+        begin = c.Begin(task=lease.task, fence=lease.fence, worker=worker)
+        try:
+            await offer.actor.ask(begin)
+        except Refused:
+            return None
+        lease.attempt = offer.task.attempt
+        claim = Claim(offer.actor, lease, worker, seconds)
+        self._hold(claim)
+        return claim
+
+    def _hold(self, claim: Claim) -> None:
+        self._claims[claim.lease.fence] = claim
+        self.heartbeat(claim.lease.fence)
+
+    def heartbeat(self, fence: str) -> None:
+        """Keep a lease alive.
+
+        Raises:
+            StaleFence: it has ended.
+        """
+        claim = self._holder(fence)
+        at = self._clock.wall() + claim.seconds
+        self._timers.set(_GROUP, fence, at, lambda: self._expired(fence))
+
+    def _holder(self, fence: str) -> Claim:
+        claim = self._claims.get(fence)
+        if claim is None:
+            raise StaleFence("this lease has ended or its task was taken back; it has no effect")
+        return claim
+
+    def _expired(self, fence: str) -> None:
+        claim = self._claims.pop(fence)
+        reason = f"worker {claim.worker!r} sent no heartbeat for {claim.seconds:g} s"
+        claim.actor.inbox.post(c.Lose(task=claim.lease.task, fence=fence, reason=reason))
+
+    async def say(self, fence: str, command: Command) -> None:
+        """End a lease with what its holder says; returns when that is stored.
+
+        Raises:
+            StaleFence: it has ended already.
+        """
+        claim = self._holder(fence)
+        self.withdraw(fence)
+        await claim.actor.ask(command)

@@ -1,0 +1,125 @@
+"""How a task gets done: the small protocol between the supervisor and whoever does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+import attrs
+
+from ..workflow import Failure, Run, Task, TaskSpec, Wait, WorkflowSpec
+
+
+@attrs.frozen
+class Done:
+    """The work is done."""
+
+    output: Any = None
+
+
+@attrs.frozen
+class NotDone:
+    """The work found that the run may not go on past it; that is no failure."""
+
+    message: str | None = None
+
+
+@attrs.frozen
+class Failed:
+    """The work failed."""
+
+    failure: Failure
+
+
+@attrs.frozen
+class Suspended:
+    """The work gives its slot back and goes on when the wait is over."""
+
+    wait: Wait
+
+
+@attrs.frozen
+class Halted:
+    """The work was stopped; ``note`` tells what could not be stopped."""
+
+    note: str | None = None
+
+
+Outcome: TypeAlias = Done | NotDone | Failed | Suspended | Halted
+
+
+@attrs.frozen
+class Upstream:
+    """An earlier task as a later one sees it."""
+
+    label: str
+    output: Any
+
+
+@attrs.define(eq=False)
+class Lease:
+    """The right and the duty to do one attempt of a task, and all that is needed for it.
+
+    Attributes:
+        inputs: What ``with:`` or the call gave, with every expression and reference resolved.
+        answers: What earlier waits of this generation were told, in order.
+        note: ``note(lease, stream, text, data)`` keeps a line; it never waits.
+        waited: Seconds since it began, if an earlier engine began it.
+        lingering: Set by an executor that could not stop its work: awaiting it ends when the work has.
+    """
+
+    run: str
+    task: str
+    spec: TaskSpec
+    generation: int
+    attempt: int
+    fence: str
+    workflow: WorkflowSpec
+    note: Callable[[Lease, str, str, Any], None]
+    inputs: Any = None
+    answers: tuple[Any, ...] = ()
+    needs: Callable[[], Mapping[str, Upstream]] = dict[str, Upstream]
+    waited: float | None = None
+    lingering: Callable[[], Awaitable[None]] | None = None
+
+    def log(self, stream: str, text: str, data: Any = None) -> None:
+        """Keep a line of this attempt: ``stream`` is stdout, stderr, log or progress."""
+        self.note(self, stream, text, data)
+
+    @property
+    def key(self) -> str:
+        """The same for all attempts of a generation: an idempotency key for the outside world."""
+        return f"{self.run}:{self.task}:{self.generation}"
+
+
+class Executor(Protocol):
+    """Does tasks of one kind."""
+
+    async def execute(self, lease: Lease) -> Outcome:
+        """Do one attempt and return how it ended.
+
+        An exception is a failure of kind ``error``.  Cancelling this call is how an attempt is stopped: the
+        executor stops its work in the three steps of ``lease.spec.options.stop``, shielded, and lets the
+        cancellation go on.
+        """
+        ...
+
+
+class Binder(Protocol):
+    """Resolves what a definition left open until a task starts; pure, and quick."""
+
+    def condition(self, run: Run, task: Task) -> bool:
+        """Return whether a task's ``when`` holds."""
+        ...
+
+    def inputs(self, run: Run, task: Task) -> Any:
+        """Return a task's inputs with expressions and references resolved."""
+        ...
+
+    def output(self, run: Run) -> Any:
+        """Return the output of a run that succeeded."""
+        ...
+
+
+class NoExecutor(Exception):
+    """Nobody here can do this task now; it stays ready with this reason."""

@@ -1,0 +1,46 @@
+"""What a run actor is told."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+from ..actors import Reply
+from ..workflow import Command
+from ._runners import Job
+
+
+@attrs.define
+class Ask:
+    """A command whose sender waits until what followed from it is committed."""
+
+    command: Command
+    reply: Reply[None]
+
+
+@attrs.define
+class Look:
+    """Start what can be started: a slot came free, or an executor was added."""
+
+
+@attrs.define
+class PoolGranted:
+    """A slot of a task's pool is ours, under this fence."""
+
+    task: str
+    fence: str
+
+
+@attrs.define
+class Quit:
+    """Start nothing more, stop what runs, write it down and give the run up.
+
+    Attributes:
+        now: Stop at once what runs; otherwise only start nothing more.
+    """
+
+    now: bool
+
+
+RunMessage: TypeAlias = Job | Ask | Command | Look | PoolGranted | Quit

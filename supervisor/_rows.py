@@ -1,0 +1,69 @@
+"""Turns a run's state into the rows that lists and other engines see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..storage import RunRow, TaskRow, Transition
+from ..workflow import Event, Run, Task
+
+
+def run_row(run: Run, owner: str | None) -> RunRow:
+    """Return the row of a run as it stands."""
+    return RunRow(
+        run=run.id,
+        workflow=run.spec.name,
+        state=run.state,
+        paused=run.paused,
+        reason=run.reason,
+        topic=run.topic,
+        parent_run=run.parent_run,
+        parent_task=run.parent_task,
+        created_at=run.created_at,
+        started_at=run.created_at,
+        ended_at=run.ended_at,
+        owner=owner,
+        version=run.version,
+    )
+
+
+def task_row(run: str, task: Task, at: float) -> TaskRow:
+    """Return the row of a task as it stands."""
+    options = task.spec.options
+    return TaskRow(
+        run=run,
+        task=task.id,
+        label=task.spec.name,
+        kind=task.spec.kind,
+        state=task.state,
+        generation=task.generation,
+        attempt=task.attempt,
+        fence=task.fence,
+        worker=task.worker,
+        pool=options.pool,
+        priority=options.priority,
+        reason=task.reason,
+        changed_at=at,
+    )
+
+
+def transition(
+    run: Run,
+    events: Sequence[Event],
+    engine: str | None,
+    at: float,
+    *,
+    release: bool = False,
+    pools: Sequence[str] = (),
+) -> Transition:
+    """Return everything that the events just folded into a run have to write."""
+    return Transition(
+        run=run.id,
+        version=run.version - len(events),
+        engine=engine,
+        events=events,
+        row=run_row(run, None if release else engine),
+        tasks=[task_row(run.id, task, at) for task in run.take_changed()],
+        pool_leases_released=pools,
+        release=release,
+    )

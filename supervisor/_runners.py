@@ -1,0 +1,112 @@
+"""Standing runners: each takes attempts from a channel one after another and supervises them to their end.
+
+A runner keeps one cancel scope for many attempts and replaces it only after it was used; spawning a task or
+entering a scope for each attempt would cost more than a small attempt itself.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+
+import anyio
+import attrs
+from anyio.abc import TaskGroup
+
+from ..actors import Channel
+from ..workflow import Failure
+from ._execution import Executor, Failed, Halted, Lease, Outcome
+
+
+@attrs.define(eq=False)
+class Job:
+    """One attempt on its way through a runner; with its outcome it is the message to the run actor."""
+
+    lease: Lease
+    executor: Executor
+    done: Callable[[Job], None]
+    slot: bool = True
+    outcome: Outcome | None = None
+    gone: bool = True
+    stopped: bool = False
+    scope: anyio.CancelScope | None = None
+
+    def stop(self) -> None:
+        """Ask for the end of this attempt; it is reported when it has come."""
+        if self.outcome is None:
+            self.stopped = True
+            if self.scope is not None:
+                self.scope.cancel()
+
+
+class Runners:
+    """As many standing runners as attempts ever ran at once."""
+
+    def __init__(self, task_group: TaskGroup) -> None:
+        self._task_group = task_group
+        self._channel: Channel[Job] = Channel()
+        self._idle = 0
+        self._queued = 0
+
+    def dispatch(self, job: Job) -> None:
+        """Hand an attempt to a runner; ``job.done(job)`` follows when it has ended."""
+        self._queued += 1
+        if self._queued > self._idle:
+            self._idle += 1
+            self._task_group.start_soon(self._serve, name="callboard runner")
+        self._channel.post(job)
+
+    async def _serve(self) -> None:
+        while True:
+            job: Job | None = None
+            with anyio.CancelScope() as scope:
+                while not scope.cancel_called:
+                    job = None
+                    job = await self._channel.receive()
+                    self._queued -= 1
+                    self._idle -= 1
+                    job.scope = scope
+                    job.outcome = Halted() if job.stopped else await _attempt(job)
+                    await self._report(job)
+            if job is not None and job.outcome is None:
+                job.outcome = Halted("it could not be stopped" if job.lease.lingering else None)
+                await self._report(job)
+
+    async def _report(self, job: Job) -> None:
+        job.scope = None
+        lingering = job.lease.lingering
+        if lingering is not None:
+            job.gone = False
+            job.done(job)
+            with anyio.CancelScope(shield=True):
+                await lingering()
+            job.gone = True
+        self._idle += 1
+        job.done(job)
+
+
+async def _attempt(job: Job) -> Outcome:
+    try:
+        return await job.executor.execute(job.lease)
+    except Exception as error:
+        return Failed(failure_of(error))
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Return an exception as a failure: its one sentence, its classes, its traceback."""
+    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        return failure_of(error.exceptions[0])
+    name = type(error).__name__
+    text = str(error)
+    retry_after = getattr(error, "retry_after", None)
+    return Failure(
+        kind="error",
+        message=f"{name}: {text}" if text else name,
+        detail={
+            "class": name,
+            "classes": [cls.__name__ for cls in type(error).__mro__[:-2]],
+            "traceback": "".join(traceback.format_exception(error))[-16_384:],
+        },
+        retry_after=retry_after if isinstance(retry_after, (int, float)) else None,
+    )
+

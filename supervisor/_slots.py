@@ -1,0 +1,80 @@
+"""Who may run now: the engine's slots, a ledger of live leases.
+
+It is plain state on the engine's one event loop and is called, not asked by message: a message per task would
+cost more than the task.  In use is the number of leases in the ledger, never a counter that could drift.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+
+@attrs.frozen
+class Holder:
+    """Who holds a slot."""
+
+    run: str
+    task: str
+
+
+class Slots:
+    """At most ``limit`` leases at once, shared fairly between runs.
+
+    A run that finds no slot gets in line with :meth:`wait`; a slot that comes free is kept for the first in
+    line, who is called and takes it.  Lines are served by priority, then by age; a run stands in line once.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._holders: dict[str, Holder] = {}
+        self._line: dict[str, tuple[int, int, Callable[[], None]]] = {}
+        self._kept: set[str] = set()
+        self._age = 0
+
+    @property
+    def holders(self) -> dict[str, Holder]:
+        """Who holds the slots, by fence."""
+        return self._holders
+
+    @property
+    def in_use(self) -> int:
+        """How many slots are held."""
+        return len(self._holders)
+
+    def take(self, run: str, task: str, fence: str) -> bool:
+        """Give a slot to an attempt if one is free and not kept for another run."""
+        kept = self._kept
+        others = len(kept) - (run in kept) if kept else 0
+        if len(self._holders) + others >= self.limit:
+            return False
+        if kept:
+            kept.discard(run)
+        self._holders[fence] = Holder(run, task)
+        return True
+
+    def free(self, fence: str) -> None:
+        """Take the slot of an ended attempt back, and call the first in line."""
+        if self._holders.pop(fence, None) is not None and self._line:
+            self._call_next()
+
+    def wait(self, run: str, priority: int, call: Callable[[], None]) -> None:
+        """Put a run in line; ``call()`` tells it that a slot is kept for it."""
+        if run not in self._line and run not in self._kept:
+            self._age += 1
+            self._line[run] = (-priority, self._age, call)
+
+    def leave(self, run: str) -> None:
+        """Take a run out of the line and give up what is kept for it."""
+        self._line.pop(run, None)
+        if run in self._kept:
+            self._kept.discard(run)
+            self._call_next()
+
+    def _call_next(self) -> None:
+        if self._line and len(self._holders) + len(self._kept) < self.limit:
+            run = min(self._line, key=lambda each: self._line[each][:2])
+            call = self._line.pop(run)[2]
+            self._kept.add(run)
+            call()

@@ -1,0 +1,82 @@
+"""One heap for every deadline of the engine: a wait is an entry here, not a sleeping task."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable
+from typing import TypeAlias
+
+import anyio
+
+from ._clock import Clock
+
+_Entry: TypeAlias = tuple[float, int, str, Hashable]
+_Live: TypeAlias = tuple[int, Callable[[], None]]
+
+
+class Timers:
+    """Calls a function when a wall time has come; :meth:`serve` must run for that.
+
+    A timer has a key within a group: setting it anew replaces it, and a group can be forgotten whole.
+    Functions are called in the order of their deadlines; they must not block and must not raise.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._heap: list[_Entry] = []
+        self._groups: dict[str, dict[Hashable, _Live]] = {}
+        self._count = 0
+        self._wake: anyio.Event | None = None
+
+    def __len__(self) -> int:
+        """Return how many timers are set."""
+        return sum(map(len, self._groups.values()))
+
+    def set(self, group: str, key: Hashable, at: float, call: Callable[[], None]) -> None:
+        """Call ``call()`` at the wall time ``at``, instead of what was set under this key before."""
+        self._count += 1
+        self._groups.setdefault(group, {})[key] = (self._count, call)
+        heapq.heappush(self._heap, (self._clock.deadline(at), self._count, group, key))
+        if self._heap[0][1] == self._count and self._wake is not None:
+            self._wake.set()
+        if len(self._heap) > 64 and len(self._heap) > 2 * len(self):
+            self._heap = [entry for entry in self._heap if self._is_live(entry)]
+            heapq.heapify(self._heap)
+
+    def clear(self, group: str, key: Hashable) -> None:
+        """Forget a timer; one that is not set is fine."""
+        timers = self._groups.get(group)
+        if timers is not None:
+            timers.pop(key, None)
+
+    def clear_group(self, group: str) -> None:
+        """Forget all timers of a group."""
+        self._groups.pop(group, None)
+
+    def _is_live(self, entry: _Entry) -> bool:
+        live = self._groups.get(entry[2], {}).get(entry[3])
+        return live is not None and live[0] == entry[1]
+
+    async def serve(self) -> None:
+        """Call what is due, for ever."""
+        while True:
+            self._call_due()
+            self._wake = anyio.Event()
+            timeout = self._heap[0][0] - anyio.current_time() if self._heap else None
+            if timeout is None:
+                await self._wake.wait()
+            elif timeout > 0:
+                with anyio.move_on_after(timeout):
+                    await self._wake.wait()
+            self._wake = None
+
+    def _call_due(self) -> None:
+        while self._heap:
+            entry = self._heap[0]
+            if not self._is_live(entry):
+                heapq.heappop(self._heap)
+            elif entry[0] <= anyio.current_time():
+                heapq.heappop(self._heap)
+                self._groups[entry[2]].pop(entry[3])[1]()
+            else:
+                return

@@ -1,0 +1,461 @@
+"""The engine's tree of actors: storage, timers, pools, board, and one run actor for each live run.
+
+The tree runs in a shielded scope of its own, so that cancelling whoever uses the engine does not cut it down
+in the middle of a sentence: leaving :class:`Tree` stops it in order, whatever the reason for leaving.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable, Collection, Mapping
+from types import TracebackType
+from typing import Any, Protocol
+
+import anyio
+from anyio.abc import TaskStatus
+
+from ..actors import ActorStopped
+from ..storage import Conflict, EngineInfo, LogLine, Storage, Store
+from ..workflow import (
+    Command,
+    Event,
+    Failure,
+    Refused,
+    Run,
+    RunOwned,
+    RunState,
+    Task,
+    TaskSpec,
+    UnknownRun,
+    UsageError,
+    WorkflowSpec,
+    apply,
+    commands as c,
+    events as ev,
+    fold,
+    start as begin_run,
+)
+from ._board import Board
+from ._clock import Clock
+from ._execution import Binder, Executor, Lease, NoExecutor
+from ._listener import listen
+from ._live import Live, new_actor
+from ._messages import Look, Quit
+from ._pools import Pools
+from ._rows import transition
+from ._runners import Runners
+from ._run_actor import RunActor
+from ._slots import Slots
+from ._timers import Timers
+
+
+class Catalog(Protocol):
+    """Finds workflows that others start by name or file."""
+
+    def find(self, reference: str, folder: str | None) -> WorkflowSpec:
+        """Return the workflow that a task's ``workflow:`` or a ``failure_workflow:`` names."""
+        ...
+
+    def check_inputs(self, spec: WorkflowSpec, given: Any) -> Any:
+        """Return a run's inputs, checked and with defaults."""
+        ...
+
+
+class Tree:
+    """An engine: ``async with Tree(...) as tree``.
+
+    Args:
+        store: Where runs are remembered.
+        concurrency: Attempts at once.
+        executors: Who does the tasks of a kind.
+        binder: Resolves expressions and references.
+        catalog: Finds workflows for child runs and clean-up.
+        pools: Limits of pools, beside those that workflows declare.
+        board_kinds: Kinds that are offered on the board.
+        grace: Seconds that running tasks get when the block is left normally.
+        recover: Whether to carry on unfinished runs that no living engine owns, now and later.
+        on_dead_engine: Called with the id of a dead engine before a run of its is taken over.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        concurrency: int,
+        executors: Mapping[str, Executor],
+        binder: Binder,
+        catalog: Catalog,
+        pools: Mapping[str, int] | None = None,
+        board_kinds: Collection[str] = ("step", "external"),
+        grace: float = 10.0,
+        recover: bool = False,
+        clock: Clock | None = None,
+        draw: Callable[[], float] = random.random,
+        on_dead_engine: Callable[[str], object] | None = None,
+    ) -> None:
+        self.id = secrets.token_hex(6)
+        self.store = store
+        self.clock = clock or Clock()
+        self.draw = draw
+        self.timers = Timers(self.clock)
+        self.slots = Slots(concurrency)
+        self.board = Board(self.clock, self.timers)
+        self.board_kinds = frozenset(board_kinds)
+        self.pools = Pools(store, dict(pools or {}))
+        self.binder = binder
+        self.catalog = catalog
+        self.log = logging.getLogger("callboard")
+        self.live: dict[str, Live] = {}
+        self._executors = dict(executors)
+        self._grace = grace
+        self.recovers = recover
+        self._on_dead_engine = on_dead_engine
+        self._fences = 0
+        self._closing = anyio.Event()
+        self._hasty = False
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Tree:
+        self._outer = anyio.create_task_group()
+        await self._outer.__aenter__()
+        try:
+            await self._outer.start(self._serve)
+        except BaseException as error:
+            await self._leave(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self._hasty = error is not None
+        self._closing.set()
+        return await self._leave(kind, error, trace)
+
+    async def _leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self._closing.set()
+        try:
+            return await self._outer.__aexit__(kind, error, trace)
+        except BaseExceptionGroup as group:
+            # One cause is raised as itself; several are worth a group.
+            if len(group.exceptions) == 1 and group.exceptions[0] is not error:
+                raise group.exceptions[0] from None
+            if len(group.exceptions) == 1:
+                return False
+            raise
+
+    async def _serve(self, *, task_status: TaskStatus[None]) -> None:
+        with anyio.CancelScope(shield=True):
+            info = EngineInfo(
+                id=self.id, host=socket.gethostname(), pid=os.getpid(), started_at=self.clock.wall()
+            )
+            async with self.store.opened(info):
+                self.storage = Storage(self.store)
+                async with anyio.create_task_group() as services:
+                    await services.start(self.storage.run)
+                    services.start_soon(self.timers.serve, name="callboard timers")
+                    services.start_soon(self.pools.serve, name="callboard pools")
+                    services.start_soon(listen, self, name="callboard inbox")
+                    async with anyio.create_task_group() as self._runs:
+                        self.runners = Runners(self._runs)
+                        if self.recovers:
+                            await self.resume_all()
+                        task_status.started()
+                        await self._closing.wait()
+                        await self._put_down()
+                        self._runs.cancel_scope.cancel()
+                    services.cancel_scope.cancel()
+
+    async def _put_down(self) -> None:
+        """Let what runs end within the grace time, then stop it; wait until all is written down."""
+        runs = list(self.live.values())
+        for live in runs:
+            live.actor.inbox.post(Quit(False))
+        if not self._hasty:
+            with anyio.move_on_after(self._grace):
+                for live in runs:
+                    await live.done.wait()
+        for live in list(self.live.values()):
+            live.actor.inbox.post(Quit(True))
+        for live in list(self.live.values()):
+            await live.done.wait()
+
+    # --- what run actors ask for ------------------------------------------------------------------------------
+
+    def new_fence(self) -> str:
+        """Return a fencing token that no other attempt of any engine has."""
+        self._fences += 1
+        return f"{self.id}-{self._fences}"
+
+    def output_of(self, run: Run) -> Any:
+        """Return the output of a run that has succeeded."""
+        return None if run.spec.output is None else self.binder.output(run)
+
+    def executor(self, spec: TaskSpec) -> Executor:
+        """Return who does a task.
+
+        Raises:
+            NoExecutor: nobody here can; the text says what is needed.
+        """
+        executor = self._executors.get(spec.kind)
+        if executor is None:
+            raise NoExecutor(f"needs an executor for {spec.kind!r} tasks, which this engine lacks")
+        return executor
+
+    def log_line(self, lease: Lease, stream: str, text: str, data: Any) -> None:
+        """Keep a line that an attempt wrote; it rides on the next commit."""
+        self.storage.note(
+            LogLine(
+                run=lease.run,
+                task=lease.task,
+                generation=lease.generation,
+                attempt=lease.attempt,
+                at=self.clock.wall(),
+                stream=stream,
+                text=text,
+                data=data,
+            )
+        )
+
+    def published(self, run: Run, events: list[Event]) -> None:
+        """Tell whoever watches a run what was committed."""
+        live = self.live.get(run.id)
+        if live is None:
+            return
+        live.stored.set()
+        for watcher in live.watchers:
+            watcher(run, events)
+
+    async def prepare_end(self, run: Run) -> None:
+        """Make sure that what follows the end of a run exists before the end is written down."""
+        bad = (RunState.FAILED, RunState.TIMED_OUT, RunState.PROMISE_BROKEN)
+        if run.spec.failure_workflow is None or run.state not in bad or self._closing.is_set():
+            return
+        try:
+            spec = self.catalog.find(run.spec.failure_workflow, run.spec.folder)
+            inputs = self.catalog.check_inputs(spec, _known_inputs(spec, run))
+            await self.start(spec, inputs, run_id=f"{run.id}.failure", parent=(run.id, None))
+        except UsageError as error:
+            if f"{run.id}.failure" not in str(error):
+                self.log.error("the failure workflow of run %s cannot be started: %s", run.id, error)
+        except Exception as error:
+            self.log.error("the failure workflow of run %s cannot be started: %s", run.id, error)
+
+    def start_child(self, actor: RunActor, task: Task, lease: Lease, child: str) -> None:
+        """Start the run that a task waits for, or take up the one that was started before."""
+        self._runs.start_soon(self._tend_child, actor, task, lease, child)
+
+    async def _tend_child(self, actor: RunActor, task: Task, lease: Lease, child: str) -> None:
+        try:
+            run = await self._child_ended(task, lease, child, actor.run.spec.folder)
+        except Exception as error:
+            message = f"the child run cannot be started: {error}"
+            failure = Failure(kind="config", message=message)
+            actor.inbox.post(c.Fail(task=task.id, fence=lease.fence, failure=failure))
+            return
+        if run is not None:
+            actor.inbox.post(_child_outcome(task.id, lease.fence, run))
+
+    async def _child_ended(
+        self, task: Task, lease: Lease, child: str, folder: str | None
+    ) -> Run | None:
+        """Return the ended child; None if it was put down with the engine."""
+        stored = await self.store.load(child)
+        if stored is None:
+            spec = self.catalog.find(str(task.spec.config["workflow"]), folder)
+            inputs = self.catalog.check_inputs(spec, lease.inputs or {})
+            await self.start(spec, inputs, run_id=child, parent=(lease.run, lease.task))
+        elif child not in self.live:
+            await self.resume(child)
+        run = await self.wait(child)
+        return run if run.ended else None
+
+    def cancel_child(self, child: str, reason: str) -> None:
+        """Cancel a run because whoever waits for it is stopped."""
+        live = self.live.get(child)
+        if live is not None:
+            live.actor.inbox.post(c.Cancel(reason=f"its parent was stopped: {reason}"))
+
+    def forget(self, live: Live) -> None:
+        """Take a run that is no longer ours out of the tree."""
+        if self.live.get(live.run.id) is live:
+            del self.live[live.run.id]
+        self.pools.drop(live.run.id)
+
+    # --- what users of the engine ask for ---------------------------------------------------------------------
+
+    async def start(
+        self,
+        spec: WorkflowSpec,
+        inputs: Any = None,
+        *,
+        run_id: str | None = None,
+        topic: str | None = None,
+        parent: tuple[str, str | None] | None = None,
+    ) -> Live:
+        """Start a run; returns when it is stored.
+
+        Raises:
+            UsageError: the id is taken, or the engine is closing.
+            Refused: the definition cannot be run.
+        """
+        if self._closing.is_set() and parent is None:
+            raise UsageError("the engine is closing: it starts nothing more")
+        created = ev.RunCreated(
+            at=self.clock.wall(),
+            run=run_id or secrets.token_hex(6),
+            spec=spec,
+            inputs=inputs,
+            parent_run=parent[0] if parent else None,
+            parent_task=parent[1] if parent else None,
+            topic=topic,
+        )
+        if created.run in self.live:
+            raise UsageError(f"there is a run {created.run!r} already")
+        run, events, _ = begin_run(created, output_of=self.output_of)
+        live = self._spawn(run, events)
+        await live.stored.wait()
+        if isinstance(live.failure, Conflict):
+            raise UsageError(f"there is a run {created.run!r} already") from live.failure
+        if live.failure is not None and not live.run.ended:
+            raise live.failure
+        return live
+
+    def _spawn(self, run: Run, first: list[Event]) -> Live:
+        live = Live(self, run, new_actor(self, run))
+        self.live[run.id] = live
+        self._runs.start_soon(live.supervise, first, name=f"callboard run {run.id}")
+        return live
+
+    async def resume(self, run_id: str) -> Live | None:
+        """Take up an unfinished run that no living engine owns; None if it has ended.
+
+        Raises:
+            RunOwned: a living engine owns it.
+            UnknownRun: there is no such run.
+        """
+        if run_id in self.live:
+            return self.live[run_id]
+        dead = await self.store.take(run_id, self.id)
+        if dead is not None and dead != self.id and self._on_dead_engine is not None:
+            await anyio.to_thread.run_sync(self._on_dead_engine, dead)
+        run = await self.load(run_id)
+        if run.ended:
+            await self._write(run, [], release=True)
+            return None
+        live = self._spawn(run, [])
+        live.stored.set()
+        return live
+
+    async def resume_all(self) -> list[str]:
+        """Take up every unfinished run that no living engine owns; return their ids."""
+        taken: list[str] = []
+        for run_id in await self.store.unowned():
+            try:
+                if await self.resume(run_id) is not None:
+                    taken.append(run_id)
+            except (RunOwned, UnknownRun) as lost:
+                self.log.info("%s", lost)
+        return taken
+
+    async def load(self, run_id: str) -> Run:
+        """Return a run as it is stored, folded anew.
+
+        Raises:
+            UnknownRun: there is no such run.
+        """
+        stored = await self.store.load(run_id)
+        if stored is None:
+            raise UnknownRun(f"there is no run {run_id!r} in this store")
+        return fold(stored.events)
+
+    async def wait(self, run_id: str) -> Run:
+        """Return a run when it has ended or was put down.
+
+        Raises:
+            Exception: why it was set aside.
+        """
+        live = self.live.get(run_id)
+        if live is None:
+            return await self.load(run_id)
+        await live.done.wait()
+        if live.failure is not None:
+            raise live.failure
+        return live.run
+
+    async def command(self, run_id: str, command: Command) -> bool:
+        """Say a command to a run and wait until what followed is stored.
+
+        Returns:
+            Whether this engine goes on supervising the run; if not, what followed is only recorded.
+
+        Raises:
+            Refused: it does not fit; nothing changed.
+            RunOwned: a living engine owns the run: post the command to it.
+        """
+        while (live := self.live.get(run_id)) is not None:
+            try:
+                await live.actor.ask(command)
+                return True
+            except ActorStopped:
+                await live.done.wait()
+        await self.store.take(run_id, self.id)
+        run = await self.load(run_id)
+        try:
+            events, _ = apply(
+                run, command, self.clock.wall(), draw=self.draw, output_of=self.output_of
+            )
+        except Refused:
+            await self._write(run, [], release=True)
+            raise
+        if not run.ended and self.recovers:
+            await self._write(run, events, release=False)
+            self._spawn(run, []).stored.set()
+            return True
+        await self._write(run, events, release=True)
+        return False
+
+    async def _write(self, run: Run, events: list[Event], *, release: bool) -> None:
+        now = self.clock.wall()
+        await self.storage.commit(transition(run, events, self.id, now, release=release))
+
+    def look(self) -> None:
+        """Let every run look again whether it can start something: an executor or a function was added."""
+        for live in self.live.values():
+            live.actor.inbox.post(Look())
+
+
+
+def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:
+    """Return what a failure workflow is told, as far as it declares it."""
+    told = {"run": run.id, "workflow": run.spec.name, "state": str(run.state), "reason": run.reason}
+    return {name: value for name, value in told.items() if name in spec.inputs or name == "run"}
+
+
+def _child_outcome(task: str, fence: str, run: Run) -> Command:
+    match run.state:
+        case RunState.SUCCEEDED:
+            return c.Succeed(task=task, fence=fence, output=run.output)
+        case RunState.NOT_READY:
+            return c.NotReady(task=task, fence=fence, message=f"run {run.id} is not ready")
+        case RunState.CANCELLED:
+            failure = Failure(kind="cancelled", message=f"run {run.id} was cancelled")
+            return c.Fail(task=task, fence=fence, failure=failure)
+        case _:
+            kind = "timeout" if run.state is RunState.TIMED_OUT else "error"
+            message = f"run {run.id} ended {run.state}: {run.reason}"
+            failure = Failure(kind=kind, message=message, detail={"run": run.id})
+            return c.Fail(task=task, fence=fence, failure=failure)
