@@ -7,6 +7,7 @@ most. A spot serves one task once: the task makes it and awaits it at once, some
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,7 +31,7 @@ class Spot(Protocol):
 
 def new_spot() -> Spot:
     """Make a spot for the current task, on the backend that runs it."""
-    if anyio.get_cancelled_exc_class() is asyncio.CancelledError:
+    if "trio" not in sys.modules or anyio.get_cancelled_exc_class() is asyncio.CancelledError:
         return AsyncioSpot()
     return TrioSpot()
 
