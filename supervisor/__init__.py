@@ -15,6 +15,7 @@ from ._execution import Lease as Lease
 from ._execution import NoExecutor as NoExecutor
 from ._execution import NotDone as NotDone
 from ._execution import Outcome as Outcome
+from ._execution import Settings as Settings
 from ._execution import Suspended as Suspended
 from ._execution import Upstream as Upstream
 from ._live import Live as Live

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import attrs
@@ -65,6 +65,10 @@ class Lease:
         answers: What earlier waits of this generation were told, in order.
         note: ``note(lease, stream, text, data)`` keeps a line; it never waits.
         waited: Seconds since it began, if an earlier engine began it.
+        config: The kind's own settings, resolved likewise.
+        env: Environment variables, resolved likewise.
+        secrets: Values that must not appear in the log.
+        remains: Set by an executor that could not end what it started: what is left.
         lingering: Set by an executor that could not stop its work: awaiting it ends when the work has.
     """
 
@@ -77,6 +81,10 @@ class Lease:
     workflow: WorkflowSpec
     note: Callable[[Lease, str, str, Any], None]
     inputs: Any = None
+    config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    env: Mapping[str, str] | None = None
+    secrets: Sequence[str] = ()
+    remains: str | None = None
     answers: tuple[Any, ...] = ()
     needs: Callable[[], Mapping[str, Upstream]] = dict[str, Upstream]
     waited: float | None = None
@@ -84,12 +92,23 @@ class Lease:
 
     def log(self, stream: str, text: str, data: Any = None) -> None:
         """Keep a line of this attempt: ``stream`` is stdout, stderr, log or progress."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
         self.note(self, stream, text, data)
 
     @property
     def key(self) -> str:
         """The same for all attempts of a generation: an idempotency key for the outside world."""
         return f"{self.run}:{self.task}:{self.generation}"
+
+
+@attrs.frozen
+class Settings:
+    """A task's settings with nothing left open, and the secrets that stand in them or in its inputs."""
+
+    config: Mapping[str, Any]
+    env: Mapping[str, str] | None = None
+    secrets: Sequence[str] = ()
 
 
 class Executor(Protocol):
@@ -114,6 +133,10 @@ class Binder(Protocol):
 
     def inputs(self, run: Run, task: Task) -> Any:
         """Return a task's inputs with expressions and references resolved."""
+        ...
+
+    def settings(self, run: Run, task: Task) -> Settings:
+        """Return a kind's own settings and environment with expressions resolved."""
         ...
 
     def output(self, run: Run) -> Any:

@@ -262,23 +262,29 @@ class RunActor:
 
     def _lease(self, task: Task, fence: str) -> Lease | None:
         """Return the lease with its inputs bound; None if the task is skipped or cannot be started."""
-        run, spec = self.run, task.spec
-        inputs = None
-        if spec.when is not None or spec.inputs is not None:
-            try:
-                if spec.when is not None and not self.tree.binder.condition(run, task):
-                    self._apply(c.Skip(task=task.id, reason=f"when: {spec.when} is false"))
-                    return None
-                if spec.inputs is not None:
-                    inputs = self.tree.binder.inputs(run, task)
-            except Exception as error:
-                failure = Failure(kind="config", message=str(error) or type(error).__name__)
-                self._apply(c.Fail(task=task.id, failure=failure))
-                return None
+        spec = task.spec
         lease = self.lease_of(task, fence)
-        lease.inputs = inputs
         lease.attempt += 1
+        try:
+            if spec.when is not None and not self.tree.binder.condition(self.run, task):
+                self._apply(c.Skip(task=task.id, reason=f"when: {spec.when} is false"))
+                return None
+            self._bind(task, lease)
+        except Exception as error:
+            failure = Failure(kind="config", message=str(error) or type(error).__name__)
+            self._apply(c.Fail(task=task.id, failure=failure))
+            return None
         return lease
+
+    def _bind(self, task: Task, lease: Lease) -> None:
+        """Resolve what the definition left open; only files leave settings open."""
+        spec, binder = task.spec, self.tree.binder
+        if spec.inputs is not None:
+            lease.inputs = binder.inputs(self.run, task)
+        if self.run.spec.folder is not None:
+            settings = binder.settings(self.run, task)
+            lease.config, lease.env = settings.config, settings.env
+            lease.secrets = settings.secrets
 
     def lease_of(self, task: Task, fence: str) -> Lease:
         """Return the lease on a task's present attempt, with nothing bound."""
@@ -292,9 +298,10 @@ class RunActor:
             fence,
             run.spec,
             self.tree.log_line,
-            None,
-            task.answers,
-            lambda: _needs(task),
+            config=task.spec.config,
+            env=task.spec.options.env,
+            answers=task.answers,
+            needs=lambda: _needs(task),
         )
 
     def _begin_own_way(self, task: Task) -> None:
@@ -313,10 +320,9 @@ class RunActor:
         self._starts.append(lambda: self.tree.board.offer(self, task, lease))
 
     def _begin_input(self, task: Task, lease: Lease) -> None:
-        config = task.spec.config
+        config = lease.config
         wait = Wait(kind="input", message=config.get("message"), schema=config.get("schema"))
         self._apply(c.BeginWait(task=task.id, wait=wait))
-        del lease
 
     def _begin_sleep(self, task: Task, lease: Lease) -> None:
         until = self.tree.clock.wall() + float(task.spec.config["seconds"])
@@ -340,8 +346,7 @@ class RunActor:
         lease = self.lease_of(task, task.fence)
         if task.started_at is not None:
             lease.waited = self.tree.clock.wall() - task.started_at
-        if task.spec.inputs is not None:
-            lease.inputs = self.tree.binder.inputs(self.run, task)
+        self._bind(task, lease)
         if wait.kind == "probe":
             self._starts.append(lambda: self._probe(task, lease))
         elif wait.kind == "child" and wait.child is not None:

@@ -69,7 +69,7 @@ class Runners:
                     job.outcome = Halted() if job.stopped else await _attempt(job)
                     await self._report(job)
             if job is not None and job.outcome is None:
-                job.outcome = Halted("it could not be stopped" if job.lease.lingering else None)
+                job.outcome = Halted(_left_behind(job.lease))
                 await self._report(job)
 
     async def _report(self, job: Job) -> None:
@@ -83,6 +83,12 @@ class Runners:
             job.gone = True
         self._idle += 1
         job.done(job)
+
+
+def _left_behind(lease: Lease) -> str | None:
+    if lease.lingering is not None:
+        return "it could not be stopped: a sync function ends when it ends"
+    return lease.remains
 
 
 async def _attempt(job: Job) -> Outcome:

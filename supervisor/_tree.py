@@ -12,6 +12,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -78,6 +79,7 @@ class Tree:
         board_kinds: Kinds that are offered on the board.
         grace: Seconds that running tasks get when the block is left normally.
         recover: Whether to carry on unfinished runs that no living engine owns, now and later.
+        within: Gives, for the engine's id, what is entered before and left after everything else.
         on_dead_engine: Called with the id of a dead engine before a run of its is taken over.
     """
 
@@ -96,6 +98,7 @@ class Tree:
         clock: Clock | None = None,
         draw: Callable[[], float] = random.random,
         on_dead_engine: Callable[[str], object] | None = None,
+        within: Callable[[str], AbstractAsyncContextManager[Any]] | None = None,
     ) -> None:
         self.id = secrets.token_hex(6)
         self.store = store
@@ -114,6 +117,7 @@ class Tree:
         self._grace = grace
         self.recovers = recover
         self._on_dead_engine = on_dead_engine
+        self._within = nullcontext() if within is None else within(self.id)
         self._fences = 0
         self._closing = anyio.Event()
         self._hasty = False
@@ -162,7 +166,7 @@ class Tree:
             info = EngineInfo(
                 id=self.id, host=socket.gethostname(), pid=os.getpid(), started_at=self.clock.wall()
             )
-            async with self.store.opened(info):
+            async with self.store.opened(info), self._within:
                 self.storage = Storage(self.store)
                 async with anyio.create_task_group() as services:
                     await services.start(self.storage.run)

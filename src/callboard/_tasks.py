@@ -39,7 +39,7 @@ class TaskRef:
 TaskLike: TypeAlias = TaskRef | str
 
 
-@attrs.frozen(eq=False, slots=False)
+@attrs.define(eq=False, slots=False)
 class TaskFunction(Generic[P, R]):
     """A function with what a supervisor should know about it; calling it calls the function."""
 

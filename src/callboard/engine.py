@@ -83,7 +83,7 @@ class Engine:
         self._tree = Tree(
             self._store,
             concurrency=limit,
-            executors=executors_for(self._functions, self._get_spawner),
+            executors=executors_for(self._functions, lambda: self._spawner),
             binder=Binder(),
             catalog=self._catalog,
             pools=pools,
@@ -91,21 +91,18 @@ class Engine:
             grace=grace,
             recover=recover == "all",
             clock=Clock() if wall is None else Clock(wall),
+            within=self._make_spawner,
+            on_dead_engine=_end_processes,
         )
 
-    def _get_spawner(self) -> Spawner:
+    def _make_spawner(self, engine_id: str) -> Spawner:
+        from .executors._spawner import Spawner
+
+        self._spawner = Spawner(engine_id)
         return self._spawner
 
     async def __aenter__(self) -> Engine:
-        from .executors._spawner import Spawner
-
-        self._spawner = Spawner(self._tree.id)
-        await self._spawner.__aenter__()
-        try:
-            await self._tree.__aenter__()
-        except BaseException as error:
-            await self._spawner.__aexit__(type(error), error, error.__traceback__)
-            raise
+        await self._tree.__aenter__()
         return self
 
     async def __aexit__(
@@ -114,10 +111,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        try:
-            return await self._tree.__aexit__(kind, error, trace)
-        finally:
-            await self._spawner.__aexit__(None, None, None)
+        return await self._tree.__aexit__(kind, error, trace)
 
     @property
     def store(self) -> Store:
@@ -277,6 +271,12 @@ class Engine:
     def tree(self) -> Tree:
         """The tree of actors within: for tests and tools, not for applications."""
         return self._tree
+
+
+def _end_processes(engine_id: str) -> None:
+    from .executors._spawner import kill_carriers
+
+    kill_carriers(engine_id)
 
 
 async def post_and_wait(store: Store, run_id: str, command: Command, owned: RunOwned) -> bool:

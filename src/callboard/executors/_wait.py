@@ -97,7 +97,7 @@ class WaitExecutor:
 
     async def execute(self, lease: Lease) -> Outcome:
         """Probe until the answer is known."""
-        config = lease.spec.config
+        config = lease.config
         path = str(config["probe"])
 
         async def ask() -> Any:

@@ -1,0 +1,136 @@
+"""What executors of processes share: the command of a lease, its output line by line, its end in three steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, Mapping, Sequence
+
+import anyio
+
+from ..supervisor import Lease
+from ._spawner import Command, Process
+
+LOG_BYTES_MAX = 4 << 20
+"""How much of one stream of one attempt goes to the log; then a mark says that it was cut."""
+
+LINE_MAX = 64 << 10
+"""A longer line is cut in the log."""
+
+CUT = "[cut here: more than {limit} bytes]"
+
+
+def command_for(
+    lease: Lease,
+    *,
+    argv: Sequence[str] | None = None,
+    python: str | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Command:
+    """Return the command that does an attempt, in its folder and with its environment."""
+    folder = lease.workflow.folder
+    cwd = lease.spec.options.cwd
+    where = os.path.join(folder or "", cwd) if cwd is not None else folder
+    return Command(
+        argv=argv,
+        python=python,
+        cwd=where or None,
+        env={**(lease.env or {}), **(variables or {})},
+        run=lease.run,
+        attempt=lease.fence,
+        sys_path=[folder] if folder else [],
+    )
+
+
+class Output:
+    """Keeps the first (or the last) ``limit`` bytes of a stream."""
+
+    def __init__(self, limit: int, *, last: bool = False) -> None:
+        self._limit = limit
+        self._last = last
+        self._kept = bytearray()
+        self._cut = False
+
+    def add(self, chunk: bytes) -> None:
+        """Take what came."""
+        if self._last:
+            self._kept += chunk
+            self._cut = self._cut or len(self._kept) > self._limit
+            del self._kept[: -self._limit]
+            return
+        room = self._limit - len(self._kept)
+        self._kept += chunk[:room]
+        self._cut = self._cut or len(chunk) > room
+
+    def text(self) -> str:
+        """Return it as text, with a mark where it was cut."""
+        text = self._kept.decode(errors="replace")
+        if not self._cut:
+            return text
+        mark = CUT.format(limit=self._limit)
+        return f"{mark}\n{text}" if self._last else f"{text}\n{mark}"
+
+
+class LineLog:
+    """Writes a stream to the log line by line, within a limit."""
+
+    def __init__(self, lease: Lease, stream: str) -> None:
+        self._lease = lease
+        self._stream = stream
+        self._left = LOG_BYTES_MAX
+        self._pending = bytearray()
+
+    def add(self, chunk: bytes) -> None:
+        """Take what came; whole lines are written."""
+        self._pending += chunk
+        *lines, rest = self._pending.split(b"\n")
+        for line in lines:
+            self.line(bytes(line))
+        self._pending = bytearray(rest)
+        if len(rest) > LINE_MAX:
+            self.line(bytes(rest))
+            self._pending.clear()
+
+    def end(self) -> None:
+        """Write what is left without a line's end."""
+        if self._pending:
+            self.line(bytes(self._pending))
+            self._pending.clear()
+
+    def line(self, line: bytes) -> None:
+        """Write one line, or the mark of the cut."""
+        if self._left <= 0:
+            return
+        self._left -= len(line) + 1
+        if self._left <= 0:
+            self._lease.log(self._stream, CUT.format(limit=LOG_BYTES_MAX))
+            return
+        text = line[:LINE_MAX].decode(errors="replace").rstrip("\r")
+        self._lease.log(self._stream, text)
+
+
+async def keep_lines(
+    stream: AsyncIterable[bytes], name: str, lease: Lease, output: Output
+) -> None:
+    """Read a stream to its end into the log and into ``output``.
+
+    Reading goes on while the process is being stopped: one whose pipe is full could not end.
+    """
+    log = LineLog(lease, name)
+    with anyio.CancelScope(shield=True):
+        async for chunk in stream:
+            output.add(chunk)
+            log.add(chunk)
+    log.end()
+
+
+async def stop_process(process: Process, lease: Lease, told: bool = False) -> None:
+    """End a process in the steps of its task's ``stop``, shielded.
+
+    Args:
+        told: Whether it was told in its own way, and so has its grace time.
+    """
+    stop = lease.spec.options.stop
+    with anyio.CancelScope(shield=True):
+        ended = await process.stop(stop.grace if told else 0.0, stop.term)
+    if not ended:
+        lease.remains = f"process {process.pid} could not be killed"

@@ -1,0 +1,82 @@
+"""Shell: a text for ``/bin/sh``, or a program and its arguments without any shell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+
+from ..supervisor import Done, Failed, Lease, Outcome
+from ..workflow import Failure
+from ._processes import Output, command_for, keep_lines, stop_process
+from ._spawner import Exit, Process, ProcessLost, Spawner, StartFailed
+
+STDOUT_KEPT = 1 << 20
+"""How much of a program's output becomes the task's output; the log keeps its lines up to its own limit."""
+
+_TAIL = 4_096
+
+
+class ShellExecutor:
+    """Runs programs; exit code 0 is success, any other is a failure of kind ``exit``."""
+
+    def __init__(self, spawner: Spawner) -> None:
+        self._spawner = spawner
+
+    async def execute(self, lease: Lease) -> Outcome:
+        """Run one program to its end."""
+        said = lease.config["shell"]
+        argv = ["/bin/sh", "-c", said] if isinstance(said, str) else [_text(each) for each in said]
+        try:
+            process = await self._spawner.start(
+                command_for(lease, argv=argv, variables=variables(lease.inputs))
+            )
+        except StartFailed as error:
+            return Failed(Failure(kind=error.kind, message=str(error)))
+        stdout, stderr = Output(STDOUT_KEPT), Output(_TAIL, last=True)
+        try:
+            async with process:
+                ended = await self._watch(process, lease, stdout, stderr)
+        except ProcessLost as error:
+            return Failed(Failure(kind="lost", message=str(error)))
+        return _outcome(ended, stdout.text(), stderr.text())
+
+    async def _watch(self, process: Process, lease: Lease, stdout: Output, stderr: Output) -> Exit:
+        process.stdin.close()
+        async with anyio.create_task_group() as readers:
+            readers.start_soon(keep_lines, process.stdout, "stdout", lease, stdout)
+            readers.start_soon(keep_lines, process.stderr, "stderr", lease, stderr)
+            try:
+                return await process.wait()
+            except anyio.get_cancelled_exc_class():
+                await stop_process(process, lease)
+                raise
+
+
+def _outcome(ended: Exit, stdout: str, stderr: str) -> Outcome:
+    if ended.code == 0:
+        return Done({"exit_code": 0, "stdout": stdout})
+    how = f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
+    last = stderr.strip().rpartition("\n")[2].strip()
+    detail = {
+        "exit_code": ended.code,
+        "signal": ended.signal,
+        "stdout": stdout[-_TAIL:],
+        "stderr": stderr,
+    }
+    return Failed(Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail))
+
+
+def variables(inputs: Any) -> dict[str, str]:
+    """Return a task's inputs as environment variables: texts as they are, everything else as JSON."""
+    if not isinstance(inputs, Mapping):
+        return {}
+    return {str(name): _text(value) for name, value in inputs.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
