@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import typing
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import attrs
 import msgspec
@@ -25,18 +25,19 @@ INLINE_MAX: Final = 64 * 1024
 SPEC_FIELD: Final = "spec"
 """The one field that refers to a workflow, not to a blob."""
 
+_WITH_SPEC: Final = "run_created"
+
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
 
 
-@attrs.frozen
-class Encoded:
-    """An event as it is stored; ``moved`` holds, by field, the hash and the JSON of what stands apart."""
+class Encoded(NamedTuple):
+    """An event as it is stored; ``moved`` says what stands apart: field, hash and JSON."""
 
     kind: str
     body: str
     refs: str | None = None
-    moved: Mapping[str, tuple[str, str]] = attrs.field(factory=dict[str, tuple[str, str]])
+    moved: Sequence[tuple[str, str, str]] = ()
 
 
 Fetch = Callable[[str, str], str]
@@ -50,7 +51,7 @@ def encode(event: Event) -> Encoded:
         TypeError: it holds something that is no JSON value.
         UnicodeEncodeError: it holds text that is not Unicode.
     """
-    if hasattr(event, SPEC_FIELD):
+    if event.kind == _WITH_SPEC:
         return _encode_apart(event)
     body = _encode_json(event)
     if len(body) > INLINE_MAX:
@@ -61,15 +62,15 @@ def encode(event: Event) -> Encoded:
 def _encode_apart(event: Event) -> Encoded:
     """Encode field by field, and move out the workflow and what is large."""
     fields: dict[str, msgspec.Raw] = {}
-    moved: dict[str, tuple[str, str]] = {}
+    moved: list[tuple[str, str, str]] = []
     for field in attrs.fields(type(event)):
         value = getattr(event, field.name)
         text = _encode_json(plain_spec(value) if field.name == SPEC_FIELD else value)
         if field.name == SPEC_FIELD or len(text) > INLINE_MAX:
-            moved[field.name] = (hashlib.sha256(text).hexdigest(), text.decode())
+            moved.append((field.name, hashlib.sha256(text).hexdigest(), text.decode()))
         else:
             fields[field.name] = msgspec.Raw(text)
-    refs = {name: digest for name, (digest, _) in moved.items()}
+    refs = {name: digest for name, digest, _ in moved}
     return Encoded(
         event.kind, _encode_json(fields).decode(), encode_value(refs) if refs else None, moved
     )
@@ -150,7 +151,7 @@ def _known_fields(cls: type, name: str) -> _Check:
             return  # conversion says what is wrong
         known = typing.cast("dict[str, Any]", fields)
         if not known.keys() <= names:
-            raise _newer(f"{sorted(known.keys() - names)[0]!r} in {name!r}")
+            raise _newer(f"{min(known.keys() - names)!r} in {name!r}")
         for field, check_field in nested.items():
             if known.get(field) is not None:
                 check_field(known[field])

@@ -118,7 +118,7 @@ def _add_event(batch: Batch, namespace: str, run: str, number: int, event: Event
             f"event {number} ({event.kind}) of run {run!r} holds a value that is no JSON: {error}"
         ) from error
     batch.events.append((namespace, run, number, encoded.kind, encoded.body, encoded.refs))
-    for field, (digest, text) in encoded.moved.items():
+    for field, digest, text in encoded.moved:
         rows = batch.workflows if field == SPEC_FIELD else batch.blobs
         rows.append((namespace, digest, text))
 
