@@ -52,7 +52,7 @@ async def supervise(
         RestartIntensityExceeded: A child ended once too often; the others were stopped.
             Raised out of a task group this cancels the tree around it.
     """
-    specs = {}
+    specs: dict[str, ChildSpec] = {}
     for spec in children:
         if spec.name in specs:
             raise ValueError(f"Two children are named {spec.name!r}: name them differently.")
@@ -99,7 +99,11 @@ class _Supervision:
                     return exceeded
             return None
         finally:
-            await self._stop(list(self.specs))
+            try:
+                await self._stop(list(self.specs))
+            finally:
+                for life in self.lives.values():  # asyncio can cancel through a shield
+                    life.scope.cancel()
 
     async def _follow(self, life: _Life) -> RestartIntensityExceeded | None:
         """Do what follows from the end of a child."""
@@ -153,7 +157,7 @@ class _Supervision:
             life.error.__cause__ = error
         finally:
             life.ended.set()
-            self.ends.post(life)
+        self.ends.post(life)
 
     async def _stop(self, names: Sequence[str]) -> None:
         with anyio.CancelScope(shield=True):
@@ -163,19 +167,27 @@ class _Supervision:
                     await self._end(life)
 
     async def _end(self, life: _Life) -> None:
-        spec = life.spec
-        if spec.stop is not None:
-            try:
-                spec.stop()
-            except Exception:
-                LOGGER.exception("Child %r could not be told to stop: it is cancelled.", spec.name)
-                life.scope.cancel()
-            with anyio.move_on_after(spec.stop_seconds):
-                await life.ended.wait()
-        life.scope.cancel()
+        try:
+            if _is_told(life.spec):
+                with anyio.move_on_after(life.spec.stop_seconds):
+                    await life.ended.wait()
+        finally:
+            life.scope.cancel()
         await life.ended.wait()
         if life.error is not None:
-            LOGGER.warning("Child %r failed while stopping.", spec.name, exc_info=life.error)
+            LOGGER.warning("Child %r failed while stopping.", life.spec.name, exc_info=life.error)
+
+
+def _is_told(spec: ChildSpec) -> bool:
+    """Tell a child to stop, and whether that worked."""
+    if spec.stop is None:
+        return False
+    try:
+        spec.stop()
+    except Exception:
+        LOGGER.exception("Child %r could not be told to stop and is cancelled.", spec.name)
+        return False
+    return True
 
 
 def _lives_on(life: _Life) -> bool:
