@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..workflow import ERROR_KINDS, Retry, Stop, Timeouts
+from ._expressions import ExpressionError, condition_code
 from ._kinds import KEYS, KINDS, NAME, VARIABLE
 from ._nodes import Node, Scalar, shorten
 from ._problems import Invalid, Place
@@ -59,7 +60,11 @@ class _Condition:
     def read(self, node: Node, place: Place) -> str | Invalid:
         if isinstance(node, Scalar) and isinstance(node.value, bool):
             return "true" if node.value else "false"
-        return Text("a condition", expressions=True).read(node, place)
+        text = Text("a condition", expressions=True).read(node, place)
+        try:
+            return text if isinstance(text, Invalid) else condition_code(text)
+        except ExpressionError as error:
+            return place.report(node.line, str(error))
 
     def schema(self) -> Schema:
         return {"type": ["string", "boolean"]}

@@ -9,6 +9,7 @@ import attrs
 
 from ..workflow import DefinitionError, InputSpec, WorkflowSpec
 from ._drafts import Draft, read_drafts
+from ._expression_checks import check_expressions
 from ._files import check_files
 from ._format import LATER, WORKFLOW
 from ._inputs import fit
@@ -110,6 +111,7 @@ def _build(node: Node, problems: Problems) -> Built:
     name = fields.pop("workflow", None) or Path(problems.source).stem or "workflow"
     specs = tuple(draft.spec() for draft in drafts if draft.id)
     spec = WorkflowSpec(name=name, tasks=specs, inputs=inputs, **fields)
+    check_expressions(node, drafts, spec, place)
     return Built(node, spec, drafts)
 
 
