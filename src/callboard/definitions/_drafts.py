@@ -11,7 +11,8 @@ from ._format import LATER, OPTIONS, TASK
 from ._kinds import KEYS, KINDS, STEP, VARIABLE, Kind
 from ._nodes import Mapping, Node, Sequence, describe, shorten
 from ._problems import INVALID, Place, listing
-from ._shapes import matches, read_fields
+from ._records import read_fields
+from ._shapes import matches
 
 
 @attrs.define(eq=False)

@@ -6,25 +6,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..workflow import ERROR_KINDS, Retry, Stop, Timeouts
-from ._expressions import ExpressionError, condition_code
+from ._expressions import condition_code
 from ._kinds import KEYS, KINDS, NAME, VARIABLE
 from ._nodes import Node, Scalar, shorten
 from ._problems import Invalid, Place
-from ._shapes import (
-    Choice,
-    Duration,
-    Either,
-    Flag,
-    Json,
-    ListOf,
-    MapOf,
-    Record,
-    Schema,
-    Shape,
-    Text,
-    Whole,
-    object_schema,
-)
+from ._records import Either, ListOf, MapOf, Record, object_schema
+from ._scope import ExpressionError
+from ._shapes import Choice, Duration, Flag, Json, Schema, Shape, Text, Whole
 
 NAMED: Final = Text("a name", r"^[^\x00-\x1f\x7f]{1,500}$")
 ID: Final = Text("an id (letters, digits, _, - and .)", r"^[\w.][\w.-]{0,499}$")

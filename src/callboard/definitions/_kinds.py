@@ -9,17 +9,8 @@ import attrs
 
 from ._nodes import Node, Scalar
 from ._problems import Invalid, Place
-from ._shapes import (
-    Duration,
-    Flag,
-    Json,
-    ListOf,
-    MapOf,
-    Record,
-    Schema,
-    Shape,
-    Text,
-)
+from ._records import ListOf, MapOf, Record
+from ._shapes import Duration, Flag, Json, Schema, Shape, Text
 
 NAME: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 MODULE: Final = rf"^{NAME}:{NAME}$"

@@ -16,7 +16,7 @@ from ._inputs import fit
 from ._nodes import Mapping, Node, describe
 from ._order import assign_ids, report_cycles, resolve_needs
 from ._problems import INVALID, Invalid, Place, Problems
-from ._shapes import read_fields
+from ._records import read_fields
 from ._text import decode, parse, read_bytes
 
 FILES_DEEP_MAX = 32
