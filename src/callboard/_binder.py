@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._tasks import resolve_refs
+from .supervisor import Settings
 from .workflow import Run, Task, TaskState
 
 if TYPE_CHECKING:
     from .definitions import Expressions, Scope
 
+_DONE = frozenset({TaskState.SUCCEEDED, TaskState.SKIPPED})
+
 
 class Binder:
-    """Binds inputs and conditions; the expression language is imported when the first one is met."""
+    """Binds inputs and conditions; the expression language is imported when the first one is met.
 
-    def __init__(self, secrets: Mapping[str, str] | None = None) -> None:
-        self._secrets = os.environ if secrets is None else secrets
+    Args:
+        secrets: Gives a secret by its name; by default the environment, at the moment of asking.
+    """
+
+    def __init__(self, secrets: Callable[[str], str | None] = os.environ.get) -> None:
+        self._secrets = secrets
         self._loaded: Expressions | None = None
 
     @property
@@ -31,45 +38,60 @@ class Binder:
     def condition(self, run: Run, task: Task) -> bool:
         """Return whether a task's ``when`` holds."""
         assert task.spec.when is not None
-        return self._expressions.condition(task.spec.when, self._scope(run, task))
+        return self._expressions.condition(task.spec.when, self._scope(run))
 
     def inputs(self, run: Run, task: Task) -> Any:
         """Return a task's inputs with references and expressions resolved."""
-        inputs = task.spec.inputs
-        if task.spec.kind == "function" and _is_call(inputs):
-            return resolve_refs(inputs, lambda name: _output(run, name))
-        return self._expressions.bind(inputs, self._scope(run, task))
+        return self._resolve(run, task.spec.inputs)
+
+    def settings(self, run: Run, task: Task) -> Settings:
+        """Return a kind's own settings and environment with expressions resolved."""
+        config, env = task.spec.config, task.spec.options.env
+        if run.spec.folder is None or (not config and not env and not task.spec.inputs):
+            return Settings(config, env)
+        scope = self._scope(run)
+        bind = self._expressions.bind
+        used = self._expressions.secrets([dict(config), dict(env or {}), task.spec.inputs])
+        return Settings(
+            bind(dict(config), scope),
+            {name: str(value) for name, value in bind(dict(env or {}), scope).items()},
+            [value for name in used if (value := self._secrets(name))],
+        )
 
     def output(self, run: Run) -> Any:
         """Return the output of a run that succeeded."""
-        output = run.spec.output
+        return self._resolve(run, run.spec.output)
+
+    def _resolve(self, run: Run, value: Any) -> Any:
         if run.spec.folder is None:
-            return resolve_refs(output, lambda name: _output(run, name))
-        return self._expressions.bind(output, self._scope(run, None))
+            return resolve_refs(value, lambda name: run.tasks[name].output)
+        return self._expressions.bind(value, self._scope(run))
 
-    def settings(self, run: Run, task: Task, value: Any) -> Any:
-        """Return a kind's own settings with expressions resolved."""
-        return self._expressions.bind(value, self._scope(run, task))
-
-    def _scope(self, run: Run, task: Task | None) -> Scope:
+    def _scope(self, run: Run) -> Scope:
         from .definitions import Scope
 
-        del task
         return Scope(
             inputs=run.inputs or {},
-            tasks={
-                each.id: each.output
-                for each in run.tasks.values()
-                if each.state in (TaskState.SUCCEEDED, TaskState.SKIPPED)
-            },
+            tasks=_Outputs(run),
             run={"id": run.id, "workflow": run.spec.name},
             secrets=self._secrets,
         )
 
 
-def _is_call(inputs: Any) -> bool:
-    return isinstance(inputs, dict) and inputs.keys() == {"args", "kwargs"}
+class _Outputs(Mapping[str, Any]):
+    """The outputs of the tasks that are done, looked up when asked for: a run may have very many."""
 
+    def __init__(self, run: Run) -> None:
+        self._tasks = run.tasks
 
-def _output(run: Run, name: str) -> Any:
-    return run.tasks[name].output
+    def __getitem__(self, name: str) -> Any:
+        task = self._tasks[name]
+        if task.state not in _DONE:
+            raise KeyError(name)
+        return task.output
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, task in self._tasks.items() if task.state in _DONE)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -74,7 +74,8 @@ async def run_dag(
 
 class _Jobs:
     def __init__(self, calls: Mapping[str, Callable[[], Any]], threads: int) -> None:
-        self._calls = {name: (call, is_async(call)) for name, call in calls.items()}
+        on_loop = {id(call): is_async(call) for call in {id(c): c for c in calls.values()}.values()}
+        self._calls = {name: (call, on_loop[id(call)]) for name, call in calls.items()}
         self._limiter = anyio.CapacityLimiter(threads)
 
     async def execute(self, lease: Lease) -> Outcome:

@@ -1,0 +1,228 @@
+"""Python subprocess tasks: the engine's side of the conversation in JSON lines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import anyio
+import attrs
+
+from ..supervisor import Done, Failed, Lease, NotDone, Outcome, Suspended
+from ..workflow import ERROR_KINDS, Failure, Wait
+from ._processes import LineLog, Output, command_for, keep_lines, stop_process
+from ._protocol import (
+    BadOutput,
+    LineReader,
+    Message,
+    PlainText,
+    Start,
+    encode_cancel,
+    encode_refusal,
+    encode_reply,
+    encode_start,
+    parse_line,
+)
+from ._spawner import Exit, Process, ProcessLost, Spawner, StartFailed
+
+LEAVE_SECONDS: Final = 5.0
+"""How long a process may take to exit after it has said how its attempt ended."""
+
+_STDERR_TAIL: Final = 4_096
+_CLOSING: Final = frozenset({"success", "error", "not_ready", "wait", "pause"})
+
+
+class PythonExecutor:
+    """Runs Python files and functions in processes of their own."""
+
+    def __init__(self, spawner: Spawner) -> None:
+        self._spawner = spawner
+
+    async def execute(self, lease: Lease) -> Outcome:
+        """Start one process and talk with it until its attempt is over."""
+        try:
+            process = await self._spawner.start(command_for(lease, python=_target(lease)))
+        except StartFailed as error:
+            return Failed(Failure(kind=error.kind, message=str(error)))
+        try:
+            async with process:
+                return await _Conversation(lease, process).hold()
+        except ProcessLost as error:
+            return Failed(Failure(kind="lost", message=str(error)))
+
+
+def _target(lease: Lease) -> str:
+    said = str(lease.config["python"])
+    if said.endswith(".py") and lease.workflow.folder is not None:
+        return os.path.join(lease.workflow.folder, said)
+    return said
+
+
+@attrs.define(eq=False)
+class _Conversation:
+    lease: Lease
+    process: Process
+    closing: Message | BadOutput | None = None
+    said: anyio.Event = attrs.field(factory=anyio.Event)
+    stderr: Output = attrs.field(factory=lambda: Output(_STDERR_TAIL, last=True))
+    ended: Exit | None = None
+
+    async def hold(self) -> Outcome:
+        """Talk until the process has ended, and return what came of it."""
+        process = self.process
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._read)
+            group.start_soon(keep_lines, process.stderr, "stderr", self.lease, self.stderr)
+            try:
+                await self._tell(self._start_line())
+                await self._until_over()
+            except anyio.get_cancelled_exc_class():
+                with anyio.CancelScope(shield=True):
+                    await self._tell(encode_cancel())
+                await stop_process(process, self.lease, told=True)
+                raise
+        return self._outcome()
+
+    def _start_line(self) -> bytes:
+        lease = self.lease
+        inputs = lease.inputs if isinstance(lease.inputs, Mapping) else {}
+        return encode_start(
+            Start(
+                run=lease.run,
+                task=lease.task,
+                label=lease.spec.name,
+                generation=lease.generation,
+                attempt=lease.attempt,
+                fence=lease.fence,
+                key=lease.key,
+                inputs=inputs,
+                needs={name: (up.label, up.output) for name, up in lease.needs().items()},
+                answers=lease.answers,
+            )
+        )
+
+    async def _until_over(self) -> None:
+        """Wait for the exit; a process that has said how it ended gets a few seconds for that."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._wait_for_exit, group.cancel_scope)
+            await self.said.wait()
+            await anyio.sleep(0.0 if isinstance(self.closing, BadOutput) else LEAVE_SECONDS)
+            await self.process.kill()
+            await anyio.sleep_forever()
+
+    async def _wait_for_exit(self, scope: anyio.CancelScope) -> None:
+        self.ended = await self.process.wait()
+        scope.cancel()
+
+    async def _tell(self, line: bytes) -> None:
+        try:
+            await self.process.stdin.write(line)
+        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # It listens no more; its exit tells the rest.
+
+    async def _read(self) -> None:
+        """Read stdout to its end, also while the process is being stopped."""
+        reader, log = LineReader(), LineLog(self.lease, "stdout")
+        with anyio.CancelScope(shield=True):
+            async for chunk in self.process.stdout:
+                for line in reader.feed(chunk):
+                    await self._line(line, log)
+            for line in reader.close():
+                await self._line(line, log)
+
+    async def _line(self, line: bytes, log: LineLog) -> None:
+        said = parse_line(line)
+        match said:
+            case PlainText():
+                log.line(line)
+            case BadOutput():
+                self._close(said)
+            case Message(type=kind) if kind in _CLOSING:
+                self._close(said)
+            case Message():
+                await self._hear(said)
+
+    def _close(self, said: Message | BadOutput) -> None:
+        # The first word about how it ended counts; output that breaks the protocol outweighs it.
+        if self.closing is None or isinstance(said, BadOutput):
+            self.closing = said
+        self.said.set()
+
+    async def _hear(self, said: Message) -> None:
+        fields = said.fields
+        match said.type:
+            case "log":
+                self.lease.log("log", fields["message"], {"level": fields["level"]})
+            case "progress":
+                body = {"fraction": fields["fraction"], "data": fields["data"]}
+                self.lease.log("progress", fields["message"] or "", body)
+            case "heartbeat":
+                pass
+            case "get":
+                await self._get(said)
+                return
+            case _:
+                await self._refuse(said, "refused", "the graph of a run cannot grow in this version")
+                return
+        if said.id is not None:
+            await self._tell(encode_reply(said.id))
+
+    async def _get(self, said: Message) -> None:
+        assert said.id is not None
+        name = said.fields["task"]
+        found = self.lease.needs().get(name)
+        if found is None:
+            await self._refuse(said, "unknown", f"task {self.lease.task!r} does not run after {name!r}")
+        else:
+            await self._tell(encode_reply(said.id, {"output": found.output}))
+
+    async def _refuse(self, said: Message, kind: str, message: str) -> None:
+        if said.id is not None:
+            await self._tell(encode_refusal(said.id, kind=kind, message=message))
+        else:
+            self._close(BadOutput(f"{said.type!r} was refused: {message}"))
+
+    def _outcome(self) -> Outcome:
+        match self.closing:
+            case BadOutput(reason=reason):
+                return Failed(Failure(kind="bad_output", message=reason))
+            case Message(type="success", fields=fields):
+                return Done(fields["output"])
+            case Message(type="not_ready", fields=fields):
+                return NotDone(fields["message"])
+            case Message(type="error", fields=fields):
+                return Failed(_failure(fields))
+            case Message(type="wait", fields=fields):
+                schema, message = fields["input"], fields["message"]
+                return Suspended(Wait(kind="input", schema=schema, message=message))
+            case Message(type="pause", fields=fields):
+                return Suspended(Wait(kind="input", message=fields["message"] or "paused"))
+            case _:
+                return self._exit_outcome()
+
+    def _exit_outcome(self) -> Outcome:
+        ended = self.ended
+        assert ended is not None
+        if ended.code == 0:
+            return Done()
+        stderr = self.stderr.text()
+        how = f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
+        last = stderr.strip().rpartition("\n")[2].strip()
+        detail = {"exit_code": ended.code, "signal": ended.signal, "stderr": stderr}
+        return Failed(Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail))
+
+
+def _failure(fields: Mapping[str, Any]) -> Failure:
+    kind = fields["kind"]
+    known = kind in ERROR_KINDS
+    detail = fields["detail"]
+    if kind is not None and not known:
+        # A task's own word for its error can be named in ``retry: on:`` like a class.
+        detail = {"kind": kind, "classes": [kind], "detail": detail}
+    return Failure(
+        kind=kind if known else "error",
+        message=fields["message"],
+        detail=detail,
+        retry_after=fields["retry_after"],
+    )

@@ -1,0 +1,179 @@
+"""One trial: start ``callboard run``, kill it with SIGKILL at some moment, resume, and check what is promised.
+
+As a program it tries many random moments: ``python tests/crash/trial.py 200``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+HERE = Path(__file__).parent
+RUN_SECONDS = 60.0
+
+
+class BrokenPromise(AssertionError):
+    """What the runtime promises did not hold; the message tells what, and at which moment of the kill."""
+
+
+def write_flow(folder: Path) -> Path:
+    """Write the workflow of a trial: a fan of processes, some with a grandchild in a session of its own."""
+    tasks = []
+    for layer in range(3):
+        for place in range(4):
+            name = f"t{layer}{place}"
+            kind = {"python": "work.py"} if place % 2 else {"shell": [sys.executable, "work.py"]}
+            env = {"PROBE": str(folder), "NAME": name, "SECONDS": "0.06", "LEAVE": "1" if place < 2 else ""}
+            needs = [f"t{layer - 1}{p}" for p in range(4) if (p + place) % 2] if layer else []
+            tasks.append({"name": name, "needs": needs, "env": env, **kind})
+    (folder / "work.py").write_text((HERE / "work.py").read_text())
+    flow = folder / "flow.json"
+    flow.write_text(json.dumps({"workflow": "crash", "concurrency": 4, "tasks": tasks}))
+    return flow
+
+
+def command(*args: str) -> list[str]:
+    """Return a callboard command line."""
+    return [sys.executable, "-m", "callboard", *args]
+
+
+async def trial(
+    folder: Path,
+    *,
+    after: float | None = None,
+    crash_at: str | None = None,
+    backend: str = "asyncio",
+) -> str:
+    """Kill one run and resume it; return in a word where the kill met it.
+
+    Args:
+        after: Seconds after which the process is killed.
+        crash_at: Or the named crash point at which it kills itself (``name:n``).
+
+    Raises:
+        BrokenPromise: something that is promised did not hold.
+    """
+    run = f"crash-{os.getpid()}-{random.randrange(16**8):08x}"  # noqa: S311
+    flow, store = write_flow(folder), f"sqlite:///{folder}/trial.db"
+    env = dict(os.environ)
+    if crash_at is not None:
+        env["CALLBOARD_CRASH_AT"] = crash_at
+    options = ["--store", store, "--backend", backend]
+    first = subprocess.Popen(  # noqa: ASYNC220 - killed by its id, on purpose
+        command("run", str(flow), "--run-id", run, "--no-progress", *options),
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    if after is not None:
+        with anyio.move_on_after(after):
+            await _ended(first)
+        if first.poll() is None:
+            os.kill(first.pid, signal.SIGKILL)
+    await _ended(first)
+    if first.returncode not in (-signal.SIGKILL, 0):
+        text = first.stderr.read().decode() if first.stderr else ""
+        raise BrokenPromise(f"the first process ended with {first.returncode}: {text}")
+    await anyio.sleep(1.0)
+    _nothing_carries(run, "one second after the kill")
+    done_before = await _settled(run, options)
+    if done_before is None:
+        return "before it was stored"
+    resumed = await anyio.to_thread.run_sync(
+        lambda: subprocess.run(
+            command("resume", run, "--no-progress", *options), capture_output=True, timeout=RUN_SECONDS, check=False
+        )
+    )
+    if resumed.returncode != 0:
+        raise BrokenPromise(f"resume ended with {resumed.returncode}: {resumed.stderr.decode()}")
+    _nothing_carries(run, "after the resume")
+    await _check(run, options, done_before, folder)
+    return f"with {len(done_before)} of 12 done"
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        await anyio.sleep(0.01)
+
+
+def carriers(run: str) -> list[int]:
+    """Return the processes that carry a run's id in their environment."""
+    mark = f"CALLBOARD_RUN={run}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def _nothing_carries(run: str, when: str) -> None:
+    if left := carriers(run):
+        raise BrokenPromise(f"{when} these processes still carry run {run}: {left}")
+
+
+async def _json(*args: str) -> tuple[int, Any]:
+    ended = await anyio.to_thread.run_sync(
+        lambda: subprocess.run(command(*args, "--json"), capture_output=True, timeout=RUN_SECONDS, check=False)
+    )
+    return ended.returncode, json.loads(ended.stdout) if ended.returncode == 0 else ended.stderr
+
+
+async def _settled(run: str, options: list[str]) -> set[str] | None:
+    code, shown = await _json("show", run, *options[:2])
+    if code == 0:
+        return {name for name, task in shown["tasks"].items() if task["state"] == "succeeded"}
+    if code in (2, 4):
+        return None
+    raise BrokenPromise(f"show ended with {code}: {shown}")
+
+
+async def _check(run: str, options: list[str], done_before: set[str], folder: Path) -> None:
+    _, shown = await _json("show", run, *options[:2])
+    if shown["state"] != "succeeded" or any(t["state"] != "succeeded" for t in shown["tasks"].values()):
+        raise BrokenPromise(f"the resumed run is not whole: {shown}")
+    _, events = await _json("events", run, *options[:2])
+    begun: dict[str, int] = {}
+    succeeded: dict[str, int] = {}
+    for event in events:
+        if event["kind"] == "attempt_started":
+            if event["task"] in done_before and succeeded.get(event["task"]):
+                raise BrokenPromise(f"{event['task']} was done and was begun again")
+            begun[event["task"]] = begun.get(event["task"], 0) + 1
+        if event["kind"] == "task_settled" and event["state"] == "succeeded":
+            succeeded[event["task"]] = succeeded.get(event["task"], 0) + 1
+    if any(count != 1 for count in succeeded.values()) or len(succeeded) != len(shown["tasks"]):
+        raise BrokenPromise(f"tasks must succeed exactly once: {succeeded}")
+    if (folder / "overlaps").exists():
+        raise BrokenPromise(f"two attempts lived at once: {(folder / 'overlaps').read_text()}")
+
+
+async def many(times: int, seed: int) -> None:
+    """Try random moments, and say where each kill met the run."""
+    source = random.Random(seed)  # noqa: S311
+    met: dict[str, int] = {}
+    for number in range(times):
+        after = source.uniform(0.0, 3.0)
+        with tempfile.TemporaryDirectory() as folder:
+            backend = source.choice(("asyncio", "trio"))
+            where = await trial(Path(folder), after=after, backend=backend)
+        met[where] = met.get(where, 0) + 1
+        print(f"{number + 1}/{times}: killed after {after:.3f} s on {backend}, {where}: fine", flush=True)
+    print(f"{times} kills, nothing lost, nothing done twice: {dict(sorted(met.items()))}")
+
+
+if __name__ == "__main__":
+    anyio.run(many, int(sys.argv[1]) if len(sys.argv) > 1 else 200, int(sys.argv[2]) if len(sys.argv) > 2 else 0)

@@ -1,0 +1,26 @@
+"""A task that shows when two of its attempts live at once, and that leaves a grandchild behind if it can."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+folder, name, seconds = Path(os.environ["PROBE"]), os.environ["NAME"], float(os.environ["SECONDS"])
+
+# The lock is held as long as this process lives, whoever kills it: who cannot get it overlaps with another.
+lock = (folder / f"{name}.lock").open("w")
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    with (folder / "overlaps").open("a") as overlaps:
+        overlaps.write(f"{name}\n")
+    sys.exit(9)
+
+if os.environ.get("LEAVE"):
+    subprocess.Popen(["sleep", "60"], start_new_session=True)  # noqa: S607
+
+time.sleep(seconds)
+with (folder / "done").open("a") as done:
+    done.write(f"{name} {os.environ['CALLBOARD_ATTEMPT']}\n")
