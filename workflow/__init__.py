@@ -1,13 +1,23 @@
-"""The kernel: what a workflow is and what follows from what happened.  Pure: no I/O, no clock, no async."""
+"""The kernel: what a workflow is and what follows from what happened; pure, without I/O or clock."""
 
 from __future__ import annotations
 
-from . import _commands as commands
-from . import _events as events
-from ._commands import Command as Command
-from ._commands import Effect as Effect
-from ._commands import SetTimer as SetTimer
-from ._commands import StopAttempt as StopAttempt
+from . import _commands as commands  # noqa: F401 - public: callboard.workflow.commands
+from . import _events as events  # noqa: F401 - public: callboard.workflow.events
+from ._commands import (
+    Command as Command,
+)
+from ._commands import (
+    Effect as Effect,
+)
+from ._commands import (
+    SetTimer as SetTimer,
+)
+from ._commands import (
+    StopAttempt as StopAttempt,
+)
+from ._deadlines import queued_timers as queued_timers
+from ._deadlines import resume as resume
 from ._definition import (
     DEFAULT_OPTIONS as DEFAULT_OPTIONS,
 )
@@ -80,28 +90,29 @@ from ._errors import (
 from ._errors import (
     UsageError as UsageError,
 )
-from ._events import (
-    EVENTS as EVENTS,
-)
-from ._events import (
-    Event as Event,
-)
+from ._events import EVENTS as EVENTS
+from ._events import Event as Event
 from ._events import Wait as Wait
+from ._evolve import evolve as evolve
+from ._evolve import fold as fold
+from ._evolve import new_run as new_run
 from ._graph import CycleError as CycleError
 from ._machine import apply as apply
-from ._machine import queued_timers as queued_timers
-from ._machine import resume as resume
+from ._machine import start as start
 from ._run import Hole as Hole
 from ._run import Run as Run
 from ._run import Task as Task
-from ._run import evolve as evolve
-from ._run import fold as fold
-from ._run import new_run as new_run
 from ._states import (
     ENDED as ENDED,
 )
 from ._states import (
     SETTLED as SETTLED,
+)
+from ._states import (
+    TASK_MOVES as TASK_MOVES,
+)
+from ._states import (
+    IllegalTransition as IllegalTransition,
 )
 from ._states import (
     RunState as RunState,

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from ._definition import Failure
 from ._events import Wait
+from ._message import message
 from ._states import RunState, TaskState
-
-if TYPE_CHECKING:
-    _command = attrs.frozen(kw_only=True)
-else:
-    # As for the events: made twice a task, so plain at run time.
-    _command = attrs.define(kw_only=True)
 
 Deadline: TypeAlias = Literal["attempt", "total", "queued", "retry", "sleep", "run"]
 
 
-@_command
+@message
 class Begin:
     """Give the lease on a ready task to a worker."""
 
@@ -28,7 +23,7 @@ class Begin:
     worker: str | None = None
 
 
-@_command
+@message
 class BeginWait:
     """Let a ready task wait without a slot: for a person, a time, a condition or another run."""
 
@@ -37,7 +32,7 @@ class BeginWait:
     fence: str | None = None
 
 
-@_command
+@message
 class Succeed:
     """The attempt under this fence did its work."""
 
@@ -46,7 +41,7 @@ class Succeed:
     output: Any = None
 
 
-@_command
+@message
 class SucceedStep:
     """A ready task that nobody does counts as done."""
 
@@ -55,7 +50,7 @@ class SucceedStep:
     reason: str | None = None
 
 
-@_command
+@message
 class NotReady:
     """The attempt under this fence found that the run may not go on past it; that is no failure."""
 
@@ -64,16 +59,16 @@ class NotReady:
     message: str | None = None
 
 
-@_command
+@message
 class Fail:
-    """The attempt under this fence failed; without a fence a ready task cannot be started at all."""
+    """The attempt under this fence failed; without a fence, a ready task cannot be started."""
 
     task: str
     failure: Failure
     fence: str | None = None
 
 
-@_command
+@message
 class Suspend:
     """The attempt under this fence gives its slot back and waits."""
 
@@ -82,16 +77,16 @@ class Suspend:
     wait: Wait
 
 
-@_command
+@message
 class Stopped:
-    """The attempt under this fence ended because it was stopped; ``note`` tells what could not be stopped."""
+    """The attempt under this fence was stopped; ``note`` tells what of it could not be."""
 
     task: str
     fence: str
     note: str | None = None
 
 
-@_command
+@message
 class Lose:
     """The engine or worker that held this fence is gone."""
 
@@ -100,7 +95,7 @@ class Lose:
     reason: str
 
 
-@_command
+@message
 class Skip:
     """A ready task's own condition is false; its successors go on."""
 
@@ -108,7 +103,7 @@ class Skip:
     reason: str
 
 
-@_command
+@message
 class Due:
     """A deadline has come; whether it still matters is seen from the state."""
 
@@ -116,21 +111,21 @@ class Due:
     task: str | None = None
 
 
-@_command
+@message
 class Pause:
     """Start nothing more until unpaused."""
 
     by: str | None = None
 
 
-@_command
+@message
 class Unpause:
     """Start tasks again."""
 
     by: str | None = None
 
 
-@_command
+@message
 class Cancel:
     """Stop everything and end the run in ``state``."""
 
@@ -139,7 +134,7 @@ class Cancel:
     state: RunState = RunState.CANCELLED
 
 
-@_command
+@message
 class Restart:
     """Do a task and all behind it anew."""
 
@@ -147,7 +142,7 @@ class Restart:
     by: str | None = None
 
 
-@_command
+@message
 class Settle:
     """Set a task's outcome by hand."""
 
@@ -157,7 +152,7 @@ class Settle:
     by: str | None = None
 
 
-@_command
+@message
 class Answer:
     """Tell a waiting task what it waits for."""
 
@@ -166,7 +161,7 @@ class Answer:
     by: str | None = None
 
 
-@_command
+@message
 class OpenHole:
     """Put a place for tasks to come into the graph."""
 
@@ -177,7 +172,7 @@ class OpenHole:
     before: tuple[str, ...] = ()
 
 
-@_command
+@message
 class CloseHole:
     """Nothing more comes into a hole."""
 

@@ -1,4 +1,4 @@
-"""What a workflow is before it runs: plain, immutable data, the same whichever door it came through."""
+"""What a workflow is before it runs: plain, immutable data, whichever door it came through."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ ERROR_KINDS: Final = (
 """What an error's ``kind`` may be."""
 
 
+def _nothing() -> dict[str, Any]:
+    return {}
+
+
 @attrs.frozen(kw_only=True)
 class Retry:
     """When and how often a failed attempt is followed by another.
@@ -49,7 +53,7 @@ class Retry:
             ``exponential`` waits ``delay * 2 ** (n - 1)``, each before the n-th retry.
         delay: Seconds before the first retry.
         increment: Seconds that ``linear`` adds each time.
-        cap: Seconds that no wait exceeds.
+        cap: Seconds that no wait exceeds, whatever the task asks for.
         jitter: Draw the wait evenly from zero to the computed one ("full jitter").
         max_elapsed: Seconds since the first attempt after which no retry is begun.
         on: Error kinds, or names of exception classes, that are retried.
@@ -76,7 +80,7 @@ class Timeouts:
 
 @attrs.frozen(kw_only=True)
 class Stop:
-    """How an attempt is stopped: told, ``grace`` seconds later terminated, ``term`` later killed."""
+    """How an attempt is stopped: told, terminated after ``grace`` seconds, killed ``term`` later."""
 
     grace: float = 10.0
     term: float = 5.0
@@ -100,7 +104,7 @@ class TaskOptions:
 DEFAULT_OPTIONS: Final = TaskOptions()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, weakref_slot=False)
 class TaskSpec:
     """One task as it was defined.
 
@@ -110,7 +114,8 @@ class TaskSpec:
         kind: One of :data:`KINDS`.
         needs: Ids of the tasks it runs after (``#id`` names a hole).
         config: The kind's own settings, JSON.
-        inputs: What ``with:`` said or what a call was given, JSON that may hold expressions or references.
+        inputs: What ``with:`` said or what a call was given, JSON that may hold expressions or
+            references.
         when: A condition without its ``${{ }}``; false skips the task.
         options: How it is supervised.
     """
@@ -119,7 +124,7 @@ class TaskSpec:
     name: str
     kind: str = "step"
     needs: tuple[str, ...] = ()
-    config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    config: Mapping[str, Any] = attrs.field(factory=_nothing)
     inputs: Any = None
     when: str | None = None
     options: TaskOptions = DEFAULT_OPTIONS
@@ -174,7 +179,8 @@ class Failure:
         kind: One of :data:`ERROR_KINDS`.
         message: One sentence.
         detail: JSON: exit code, exception class and traceback, the last output …
-        retry_after: Seconds to wait at least before the next attempt, when the task said so.
+        retry_after: Seconds to wait at least before the next attempt, when the task said so and as
+            far as the policy's ``cap`` allows.
     """
 
     kind: str

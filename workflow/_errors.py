@@ -4,7 +4,7 @@
 
     CallboardError
     ├── UsageError            fix the call (also a ValueError)
-    ├── DefinitionError       fix the workflow: ``.errors`` holds every one of them (also a ValueError)
+    ├── DefinitionError       fix the workflow: ``.errors`` holds all of them (also a ValueError)
     ├── RunFailed             the run ended failed, not_ready or timed_out: ``.run_id``, ``.result``
     │   └── PromiseBroken     the run ended promise_broken
     ├── RunCancelled          the run was cancelled

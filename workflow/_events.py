@@ -1,24 +1,19 @@
-"""What the engine decided, in order: a run is the fold of its events, and nothing else is the truth.
+"""What the engine decided, in order: a run is the fold of its events.
 
-Each class has a stable ``kind``: renaming a class must not break a stored row.  All times are wall time in
-seconds since the epoch.  Events are data: :func:`callboard.workflow.evolve` gives them their meaning.
+Each class has a stable ``kind``: renaming a class must not break a stored row.  All times are wall
+time in seconds since the epoch.  Events are data: :func:`callboard.workflow.evolve` gives them
+their meaning.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
 from ._definition import Failure, WorkflowSpec
+from ._message import message
 from ._states import RunState, TaskState
-
-if TYPE_CHECKING:
-    _event = attrs.frozen(kw_only=True)
-else:
-    # Immutable for the type checkers, plain at run time: an event is made three times a task, and a frozen
-    # attrs class costs four times as much to make (0.9 µs against 0.2).
-    _event = attrs.define(kw_only=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -26,8 +21,8 @@ class Wait:
     """What a waiting task waits for.
 
     Attributes:
-        kind: ``input`` (a person), ``sleep`` (a time), ``probe`` (a condition), ``child`` (a run), ``lost``
-            (a person decides about a lost attempt).
+        kind: ``input`` (a person), ``sleep`` (a time), ``probe`` (a condition), ``child`` (a run),
+            ``lost`` (a person decides about a lost attempt).
         message: What the person is asked.
         schema: JSON Schema of the answer.
         until: Wall time at which it is over.
@@ -41,7 +36,7 @@ class Wait:
     child: str | None = None
 
 
-@_event
+@message
 class RunCreated:
     """A run exists, with the workflow that it will follow from now on."""
 
@@ -55,7 +50,7 @@ class RunCreated:
     topic: str | None = None
 
 
-@_event
+@message
 class RunPaused:
     """Nothing more starts until the run is unpaused."""
 
@@ -64,7 +59,7 @@ class RunPaused:
     by: str | None = None
 
 
-@_event
+@message
 class RunUnpaused:
     """Tasks may start again."""
 
@@ -73,7 +68,7 @@ class RunUnpaused:
     by: str | None = None
 
 
-@_event
+@message
 class RunStopping:
     """Nothing more starts, what runs is being stopped, and the run will end in ``state``."""
 
@@ -84,7 +79,7 @@ class RunStopping:
     by: str | None = None
 
 
-@_event
+@message
 class RunDraining:
     """Nothing more starts, what runs may end by itself."""
 
@@ -93,7 +88,7 @@ class RunDraining:
     reason: str
 
 
-@_event
+@message
 class RunEnded:
     """The run is over; only a restart or a settlement by hand reopens it."""
 
@@ -104,7 +99,7 @@ class RunEnded:
     output: Any = None
 
 
-@_event
+@message
 class AttemptStarted:
     """Somebody holds the lease on a task and works on it."""
 
@@ -116,9 +111,9 @@ class AttemptStarted:
     worker: str | None = None
 
 
-@_event
+@message
 class TaskWaiting:
-    """A task waits without a slot; ``attempt`` counts it when it began to wait without having run."""
+    """A task waits without a slot; ``attempt`` counts it if it began with that wait."""
 
     kind: ClassVar[str] = "task_waiting"
     at: float
@@ -128,7 +123,7 @@ class TaskWaiting:
     fence: str | None = None
 
 
-@_event
+@message
 class TaskReleased:
     """A running or waiting task is ready again: interrupted, lost, released, or answered."""
 
@@ -139,7 +134,7 @@ class TaskReleased:
     lost: bool = False
 
 
-@_event
+@message
 class TaskAnswered:
     """A person told a waiting task what it waited for."""
 
@@ -150,7 +145,7 @@ class TaskAnswered:
     by: str | None = None
 
 
-@_event
+@message
 class RetryScheduled:
     """An attempt failed and another follows at ``retry_at``."""
 
@@ -161,7 +156,7 @@ class RetryScheduled:
     retry_at: float
 
 
-@_event
+@message
 class RetryDue:
     """The wait before a retry is over."""
 
@@ -170,7 +165,7 @@ class RetryDue:
     task: str
 
 
-@_event
+@message
 class TaskSettled:
     """A task came to its end in this generation; ``by`` names who settled it by hand."""
 
@@ -184,7 +179,7 @@ class TaskSettled:
     by: str | None = None
 
 
-@_event
+@message
 class TasksSettled:
     """Tasks that never ran came to their end together, for one reason."""
 
@@ -195,7 +190,7 @@ class TasksSettled:
     reason: str
 
 
-@_event
+@message
 class RestartRequested:
     """A task and all behind it will be done anew as soon as what runs of them has stopped."""
 
@@ -205,7 +200,7 @@ class RestartRequested:
     by: str | None = None
 
 
-@_event
+@message
 class TasksRestarted:
     """These tasks begin a new generation; an ended run is open again."""
 
@@ -216,9 +211,9 @@ class TasksRestarted:
     by: str | None = None
 
 
-@_event
+@message
 class HoleOpened:
-    """There is a place in the graph where tasks may still come; what follows waits for its close."""
+    """There is a place in the graph where tasks may come; what follows waits for its close."""
 
     kind: ClassVar[str] = "hole_opened"
     at: float
@@ -229,7 +224,7 @@ class HoleOpened:
     before: tuple[str, ...]
 
 
-@_event
+@message
 class HoleClosed:
     """No more tasks come into this hole."""
 

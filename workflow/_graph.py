@@ -1,8 +1,8 @@
 """The runs-after order: vertices that only gain edges, kept free of cycles as they come.
 
-The incremental check follows Pearce and Kelly, "A dynamic topological sort algorithm for directed acyclic
-graphs" (ACM JEA 11, 2006): every vertex has a rank, every edge goes up in rank, and an edge that would go down
-reorders only the vertices between its ends.
+The incremental check follows Pearce and Kelly, "A dynamic topological sort algorithm for directed
+acyclic graphs" (ACM JEA 11, 2006): every vertex has a rank, every edge goes up in rank, and an edge
+that would go down reorders only the vertices between its ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class CycleError(ValueError):
         super().__init__(" → ".join(self.cycle))
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Vertex:
     """Something in the order.
 
@@ -28,12 +28,16 @@ class Vertex:
         rank: Its place in the order; every edge goes from a lower to a higher one.
         before: What it runs after.
         after: What runs after it.
+        open: How many vertices in front of it have not let it go yet.
+        released: Whether it has let its successors go.
     """
 
     id: str
     rank: int
     before: list[Vertex] = attrs.field(factory=list["Vertex"])
     after: list[Vertex] = attrs.field(factory=list["Vertex"])
+    open: int = 0
+    released: bool = False
 
 
 def add_edge(source: Vertex, target: Vertex) -> bool:
@@ -81,8 +85,7 @@ def _reach_forward(start: Vertex, goal: Vertex) -> list[Vertex]:
         vertex = stack.pop()
         for follower in vertex.after:
             if follower is goal:
-                came_from[follower] = vertex
-                raise CycleError(_path_back(goal, start, came_from))
+                raise CycleError(_cycle_through(vertex, goal, came_from))
             if follower not in seen and follower.rank < goal.rank:
                 seen.add(follower)
                 came_from[follower] = vertex
@@ -90,12 +93,13 @@ def _reach_forward(start: Vertex, goal: Vertex) -> list[Vertex]:
     return list(seen)
 
 
-def _path_back(goal: Vertex, start: Vertex, came_from: dict[Vertex, Vertex]) -> list[str]:
-    path = [goal]
-    while path[-1] is not start:
-        path.append(came_from[path[-1]])
+def _cycle_through(vertex: Vertex, goal: Vertex, came_from: dict[Vertex, Vertex]) -> list[str]:
+    path = [goal, vertex]
+    while vertex in came_from:
+        vertex = came_from[vertex]
+        path.append(vertex)
     path.append(goal)
-    return [vertex.id for vertex in reversed(path)]
+    return [each.id for each in reversed(path)]
 
 
 def _reach_backward(start: Vertex, lowest: int) -> list[Vertex]:
@@ -110,7 +114,7 @@ def _reach_backward(start: Vertex, lowest: int) -> list[Vertex]:
 
 
 def descendants(starts: Iterable[Vertex]) -> list[Vertex]:
-    """Return everything behind these vertices, without them unless one is behind another, in no special order."""
+    """Return everything behind these vertices, in no special order."""
     seen: set[Vertex] = set()
     stack = [follower for start in starts for follower in start.after]
     while stack:
@@ -133,8 +137,32 @@ def ancestors(starts: Iterable[Vertex]) -> list[Vertex]:
     return list(seen)
 
 
+def path(starts: Iterable[Vertex], goals: set[Vertex]) -> list[Vertex]:
+    """Return a way from one of these vertices to a goal, both included; empty if there is none."""
+    came_from: dict[Vertex, Vertex | None] = dict.fromkeys(starts)
+    stack = list(came_from)
+    while stack:
+        vertex = stack.pop()
+        if vertex in goals:
+            return _way_to(vertex, came_from)
+        for follower in vertex.after:
+            if follower not in came_from:
+                came_from[follower] = vertex
+                stack.append(follower)
+    return []
+
+
+def _way_to(goal: Vertex, came_from: dict[Vertex, Vertex | None]) -> list[Vertex]:
+    way: list[Vertex] = []
+    vertex: Vertex | None = goal
+    while vertex is not None:
+        way.append(vertex)
+        vertex = came_from[vertex]
+    return way[::-1]
+
+
 def rank_all(vertices: Sequence[Vertex]) -> None:
-    """Give every vertex its rank from scratch, in O(vertices + edges); for a graph that was built in one go.
+    """Rank the vertices of a graph that was built in one go, in O(vertices + edges).
 
     Raises:
         CycleError: there is a cycle, which is named whole.
@@ -161,7 +189,8 @@ def _find_cycle(leftover: Sequence[Vertex]) -> list[str]:
     while vertex not in trail:
         trail[vertex] = len(path)
         path.append(vertex)
-        # Everything left over has a predecessor that is left over too: walking back must run into itself.
+        # Everything left over has a predecessor that is left over too: walking back must run into
+        # itself.
         vertex = next(earlier for earlier in vertex.before if earlier in inside)
     cycle = path[trail[vertex] :]
     cycle.append(vertex)

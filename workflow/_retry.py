@@ -15,16 +15,15 @@ def next_delay(
         elapsed: Seconds since the first attempt began.
         draw: A random number from 0 to 1, for the jitter.
 
-    The formulas are the usual ones; ``jitter`` is "full jitter" (a draw between zero and the computed wait),
-    and is applied before the cap could be exceeded, so ``cap`` always holds.
+    ``jitter`` is "full jitter": a draw between zero and the computed wait.  The cap is applied
+    last, so it holds whatever was asked for.
     """
     if policy is None or failures > policy.times or not _matches(policy, failure):
         return None
-    delay = min(policy.cap, _delay(policy, failures))
+    delay = _delay(policy, failures)
     if policy.jitter:
-        delay *= draw
-    if failure.retry_after is not None:
-        delay = max(delay, failure.retry_after)
+        delay = min(delay, policy.cap) * draw
+    delay = min(max(delay, failure.retry_after or 0.0), policy.cap)
     if policy.max_elapsed is not None and elapsed + delay > policy.max_elapsed:
         return None
     return delay

@@ -1,7 +1,7 @@
 """The states of tasks and runs, and the one table of moves between them.
 
-Rule: no other file assigns a task's or a run's state except through :func:`check_task_move`; a move that is
-not in the table raises.  The picture in the docs is drawn from this table.
+Only ``_evolve`` assigns a state; a move that is not in the table raises.  The picture in the docs
+is drawn from this table.
 """
 
 from __future__ import annotations
@@ -42,42 +42,53 @@ class RunState(enum.StrEnum):
     PROMISE_BROKEN = "promise_broken"
 
 
-_T = TaskState
+# Python 3.11 looks an enum's member up through a descriptor, which costs more than a function call:
+# the kernel compares states several times a task, so it names them once.
+PENDING: Final = TaskState.PENDING
+READY: Final = TaskState.READY
+RUNNING: Final = TaskState.RUNNING
+WAITING: Final = TaskState.WAITING
+RETRY_WAIT: Final = TaskState.RETRY_WAIT
+SUCCEEDED: Final = TaskState.SUCCEEDED
+NOT_READY: Final = TaskState.NOT_READY
+FAILED: Final = TaskState.FAILED
+SKIPPED: Final = TaskState.SKIPPED
+UPSTREAM_FAILED: Final = TaskState.UPSTREAM_FAILED
+CANCELLED: Final = TaskState.CANCELLED
 
-SETTLED: Final = frozenset(
-    {_T.SUCCEEDED, _T.NOT_READY, _T.FAILED, _T.SKIPPED, _T.UPSTREAM_FAILED, _T.CANCELLED}
-)
+SETTLED: Final = frozenset({SUCCEEDED, NOT_READY, FAILED, SKIPPED, UPSTREAM_FAILED, CANCELLED})
 """States after which nothing follows by itself."""
 
 ENDED: Final = frozenset(set(RunState) - {RunState.PENDING, RunState.RUNNING})
 """Run states after which nothing follows by itself."""
 
+CUT_OFF: Final = frozenset({RunState.CANCELLED, RunState.TIMED_OUT, RunState.PROMISE_BROKEN})
+"""Run states that came from outside the tasks: settling a task by hand does not change them."""
+
+IDLE: Final = frozenset({PENDING, READY, RETRY_WAIT})
+"""States of unsettled tasks that nobody works on and nobody is asked about."""
+
 TASK_MOVES: Final[Mapping[TaskState, frozenset[TaskState]]] = {
-    _T.PENDING: frozenset({_T.READY, _T.SKIPPED, _T.UPSTREAM_FAILED, _T.CANCELLED}),
-    _T.READY: frozenset(
-        {_T.PENDING, _T.RUNNING, _T.WAITING, _T.SKIPPED, _T.UPSTREAM_FAILED, _T.CANCELLED, _T.FAILED}
-    ),
-    _T.RUNNING: frozenset(
-        {_T.SUCCEEDED, _T.NOT_READY, _T.FAILED, _T.RETRY_WAIT, _T.WAITING, _T.CANCELLED, _T.READY}
-    ),
-    _T.WAITING: frozenset(
-        {_T.READY, _T.SUCCEEDED, _T.NOT_READY, _T.FAILED, _T.RETRY_WAIT, _T.CANCELLED}
-    ),
-    _T.RETRY_WAIT: frozenset({_T.READY, _T.FAILED, _T.SUCCEEDED, _T.CANCELLED}),
-    # A settled task leaves its state only through a new generation (which begins at pending) or by hand.
+    PENDING: frozenset({READY, SKIPPED, UPSTREAM_FAILED, CANCELLED}),
+    READY: frozenset({PENDING, RUNNING, WAITING, SKIPPED, UPSTREAM_FAILED, CANCELLED, FAILED}),
+    RUNNING: frozenset({SUCCEEDED, NOT_READY, FAILED, RETRY_WAIT, WAITING, CANCELLED, READY}),
+    WAITING: frozenset({READY, SUCCEEDED, NOT_READY, FAILED, RETRY_WAIT, CANCELLED}),
+    RETRY_WAIT: frozenset({READY, FAILED, SUCCEEDED, CANCELLED}),
+    # A settled task leaves its state only through a new generation (which begins at pending) or by
+    # hand.
     **{state: frozenset[TaskState]() for state in SETTLED},
 }
 """Which state may follow which within one generation; every other move raises."""
 
-BY_HAND: Final = frozenset({_T.SUCCEEDED, _T.NOT_READY, _T.FAILED, _T.SKIPPED, _T.CANCELLED})
+BY_HAND: Final = frozenset({SUCCEEDED, NOT_READY, FAILED, SKIPPED, CANCELLED})
 """The states that a person may settle a task to, from any state but running."""
 
 
 class IllegalTransition(InternalError):
     """A task was about to make a move that the table does not have."""
 
-
-def check_task_move(task: str, old: TaskState, new: TaskState) -> None:
-    """Raise :class:`IllegalTransition` unless the table lets a task go from ``old`` to ``new``."""
-    if new not in TASK_MOVES[old]:
-        raise IllegalTransition(f"task {task!r} cannot go from {old} to {new}")
+    def __init__(self, task: str, old: TaskState, new: TaskState) -> None:
+        super().__init__(f"task {task!r} cannot go from {old} to {new}")
+        self.task = task
+        self.old = old
+        self.new = new

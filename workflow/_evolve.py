@@ -1,0 +1,450 @@
+"""The only place where a run changes: what each event means.
+
+A run is the fold of its events: :func:`evolve` applied to each of them in order gives the same run
+again, whoever does it and whenever.  Readiness is kept in counters: each settlement costs
+O(successors), and a hole in front of a task counts as one.  Nothing is decided here; an event that
+does not fit is a bug and raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import _events as ev
+from ._errors import InternalError, Refused
+from ._events import Event
+from ._graph import Vertex, add_edge, descendants, rank_all
+from ._run import Hole, Run, Task
+from ._states import (
+    CUT_OFF,
+    PENDING,
+    READY,
+    RETRY_WAIT,
+    RUNNING,
+    SETTLED,
+    SKIPPED,
+    SUCCEEDED,
+    TASK_MOVES,
+    WAITING,
+    IllegalTransition,
+    RunState,
+    TaskState,
+)
+
+LETS_GO = frozenset({SUCCEEDED, SKIPPED})
+"""What a task is settled as when its successors may go on."""
+
+
+def new_run(event: ev.RunCreated) -> Run:
+    """Return the run that its first event describes.
+
+    Raises:
+        Refused: the definition names a task twice or needs one that it does not have.
+        CycleError: it has a cycle.
+    """
+    run = Run(
+        event.run,
+        event.spec,
+        event.inputs,
+        event.parent_run,
+        event.parent_task,
+        event.topic,
+        created_at=event.at,
+        opened_at=event.at,
+        version=1,
+    )
+    tasks = run.tasks
+    for seq, spec in enumerate(event.spec.tasks):
+        tasks[spec.id] = Task(spec.id, seq, [], [], spec=spec, seq=seq)
+    if len(tasks) < len(event.spec.tasks):
+        raise Refused(_twice(event))
+    _link(run)
+    run.unsettled = run.counts[PENDING] = len(tasks)
+    run.changed = dict(tasks)
+    for task in tasks.values():
+        if not task.open:
+            _make_ready(run, task, event.at)
+    return run
+
+
+def _twice(event: ev.RunCreated) -> str:
+    names = [spec.id for spec in event.spec.tasks]
+    again = next(name for position, name in enumerate(names) if name in names[:position])
+    return f"workflow {event.spec.name!r} has two tasks with the id {again!r}"
+
+
+def _link(run: Run) -> None:
+    tasks = run.tasks
+    ordered = True
+    for task in tasks.values():
+        before = task.before
+        rank = task.rank
+        for need in task.spec.needs:
+            earlier = tasks.get(need) or run.task(need)
+            after = earlier.after
+            # Tasks come one after another: a need that is named twice finds this task at the end.
+            if after and after[-1] is task:
+                continue
+            after.append(task)
+            before.append(earlier)
+            if earlier.rank >= rank:
+                ordered = False
+        task.open = len(before)
+    if not ordered:
+        rank_all(list(tasks.values()))
+
+
+def fold(events: Iterable[Event]) -> Run:
+    """Return the run that these events made, from its first to the last one given."""
+    stream = iter(events)
+    first = next(stream, None)
+    if not isinstance(first, ev.RunCreated):
+        raise InternalError(f"a run's first event must be run_created, not {first!r}")
+    run = new_run(first)
+    for event in stream:
+        evolve(run, event)
+    return run
+
+
+def evolve(run: Run, event: Event) -> None:
+    """Change the run as the event says."""
+    run.version += 1
+    _EVOLVE[type(event)](run, event)
+
+
+# --- one task -------------------------------------------------------------------------------------
+
+
+def _move(run: Run, task: Task, state: TaskState) -> None:
+    old = task.state
+    if state not in TASK_MOVES[old]:
+        raise IllegalTransition(task.id, old, state)
+    _set_state(run, task, state)
+
+
+def _set_state(run: Run, task: Task, state: TaskState) -> None:
+    counts = run.counts
+    counts[task.state] -= 1
+    counts[state] += 1
+    task.state = state
+    run.changed[task.id] = task
+
+
+def _make_ready(run: Run, task: Task, at: float) -> None:
+    _move(run, task, READY)
+    task.ready_at = at
+    run.push_ready(task)
+
+
+def _unready(run: Run, task: Task) -> None:
+    _move(run, task, PENDING)
+    task.ready_at = None
+
+
+def _release(run: Run, vertex: Vertex, at: float) -> None:
+    """Let go what is behind a finished vertex; through closed holes this goes on."""
+    letting_go = [vertex]
+    for each in letting_go:
+        each.released = True
+        for follower in each.after:
+            follower.open -= 1
+            if not follower.open:
+                if not isinstance(follower, Task):
+                    letting_go.append(follower)
+                elif follower.state is PENDING:
+                    _make_ready(run, follower, at)
+
+
+def _withhold(run: Run, vertex: Vertex) -> None:
+    """Undo :func:`_release` as far as nothing has begun since."""
+    holding = [vertex]
+    for each in holding:
+        each.released = False
+        for follower in each.after:
+            follower.open += 1
+            if isinstance(follower, Task):
+                if follower.state is READY:
+                    _unready(run, follower)
+            elif follower.released:
+                holding.append(follower)
+
+
+def _leave(run: Run, task: Task) -> None:
+    """Forget what belongs to a lease or a wait that is over."""
+    run.active.pop(task.id, None)
+    task.fence = None
+    task.worker = None
+    task.wait = None
+
+
+def _note_start(run: Run, task: Task, at: float) -> None:
+    task.started_at = at
+    if task.first_at is None:
+        task.first_at = at
+        run.order.append(task.id)
+
+
+def _attempt_started(run: Run, event: ev.AttemptStarted) -> None:
+    task = run.tasks[event.task]
+    _move(run, task, RUNNING)
+    task.attempt = event.attempt
+    task.fence = event.fence
+    task.worker = event.worker
+    task.reason = None
+    _note_start(run, task, event.at)
+    run.active[task.id] = task
+
+
+def _task_waiting(run: Run, event: ev.TaskWaiting) -> None:
+    task = run.tasks[event.task]
+    if task.state is READY:
+        _note_start(run, task, event.at)
+    _move(run, task, WAITING)
+    task.attempt = event.attempt
+    task.fence = event.fence
+    task.worker = None
+    task.wait = event.wait
+    task.reason = event.wait.message
+    run.active[task.id] = task
+
+
+def _task_released(run: Run, event: ev.TaskReleased) -> None:
+    task = run.tasks[event.task]
+    _leave(run, task)
+    task.losses += event.lost
+    _make_ready(run, task, event.at)
+    task.reason = event.reason
+
+
+def _task_answered(run: Run, event: ev.TaskAnswered) -> None:
+    task = run.tasks[event.task]
+    task.answers = (*task.answers, event.value)
+    run.changed[task.id] = task
+
+
+def _retry_scheduled(run: Run, event: ev.RetryScheduled) -> None:
+    task = run.tasks[event.task]
+    _move(run, task, RETRY_WAIT)
+    _leave(run, task)
+    task.failures += 1
+    task.error = event.error
+    task.reason = event.error.message
+    task.retry_at = event.retry_at
+
+
+def _retry_due(run: Run, event: ev.RetryDue) -> None:
+    task = run.tasks[event.task]
+    task.retry_at = None
+    _make_ready(run, task, event.at)
+
+
+def _task_settled(run: Run, event: ev.TaskSettled) -> None:
+    task = run.tasks[event.task]
+    state = event.state
+    if event.by is None:
+        _move(run, task, state)
+        run.unsettled -= 1
+    else:
+        _set_by_hand(run, task, event)
+    if task.fence is not None or task.wait is not None:
+        _leave(run, task)
+    task.retry_at = None
+    task.output = event.output
+    task.error = event.error
+    task.reason = event.reason
+    task.ended_at = event.at
+    task.settled_by = event.by
+    if state in LETS_GO:
+        if not task.released:
+            _release(run, task, event.at)
+    elif task.released:
+        _withhold(run, task)
+
+
+def _set_by_hand(run: Run, task: Task, event: ev.TaskSettled) -> None:
+    run.unsettled -= task.state not in SETTLED
+    _set_state(run, task, event.state)
+    if run.ended and run.state not in CUT_OFF:
+        _reopen(run, event.at)
+
+
+def _tasks_settled(run: Run, event: ev.TasksSettled) -> None:
+    for name in event.tasks:
+        task = run.tasks[name]
+        _move(run, task, event.state)
+        _leave(run, task)
+        task.retry_at = None
+        task.reason = event.reason
+        task.ended_at = event.at
+    run.unsettled -= len(event.tasks)
+
+
+# --- restarts -------------------------------------------------------------------------------------
+
+
+def _restart_requested(run: Run, event: ev.RestartRequested) -> None:
+    run.restarting[event.task] = event.by
+    _hold(run)
+
+
+def _hold(run: Run) -> None:
+    run.held = {task.id for name in run.restarting for task in run.scope_of(name)}
+
+
+def _forget_restarts(run: Run) -> None:
+    run.restarting.clear()
+    run.held.clear()
+
+
+def _tasks_restarted(run: Run, event: ev.TasksRestarted) -> None:
+    if run.restarting.pop(event.task, "") != "":
+        _hold(run)
+    anew = set(event.tasks)
+    run.order = [name for name in run.order if name not in anew]
+    scope = [run.tasks[name] for name in event.tasks]
+    holes = _holes_anew(run, scope)
+    for task in scope:
+        _new_generation(run, task)
+    for hole in holes:
+        hole.released = False
+    for vertex in (*scope, *holes):
+        vertex.open = sum(not earlier.released for earlier in vertex.before)
+    for hole in holes:
+        hole.open += not hole.closed
+    for task in scope:
+        if not task.open:
+            _make_ready(run, task, event.at)
+    if run.ended:
+        _reopen(run, event.at)
+
+
+def _holes_anew(run: Run, scope: list[Task]) -> list[Hole]:
+    """Return the holes that restarting these tasks touches; what they had closed opens again."""
+    if not run.holes:
+        return []
+    began = {task.id for task in scope if task.first_at is not None}
+    owned = [hole for hole in run.holes.values() if hole.owner in began]
+    for hole in owned:
+        run.open_holes += hole.closed
+        hole.closed = False
+    behind = {each for each in descendants([*scope, *owned]) if isinstance(each, Hole)}
+    return list(behind.union(owned))
+
+
+def _new_generation(run: Run, task: Task) -> None:
+    run.unsettled += task.state in SETTLED
+    _set_state(run, task, PENDING)
+    _leave(run, task)
+    task.generation += 1
+    task.attempt = task.failures = task.losses = 0
+    task.released = False
+    task.answers = ()
+    task.output = task.error = task.reason = task.settled_by = None
+    task.ready_at = task.first_at = task.started_at = task.ended_at = task.retry_at = None
+
+
+# --- holes ----------------------------------------------------------------------------------------
+
+
+def _hole_opened(run: Run, event: ev.HoleOpened) -> None:
+    # Ranks are a permutation: moving vertices keeps the set of them, so the next number is free.
+    rank = len(run.tasks) + len(run.holes)
+    hole = Hole(f"#{event.hole}", rank, open=1, shape=event.shape, owner=event.owner)
+    run.holes[event.hole] = hole
+    run.open_holes += 1
+    for name in event.after:
+        earlier = run.vertex(name)
+        if add_edge(earlier, hole):
+            hole.open += not earlier.released
+    for name in event.before:
+        follower = run.vertex(name)
+        if add_edge(hole, follower):
+            follower.open += 1
+            if isinstance(follower, Task) and follower.state is READY:
+                _unready(run, follower)
+    if run.restarting:
+        _hold(run)
+
+
+def _hole_closed(run: Run, event: ev.HoleClosed) -> None:
+    hole = run.holes[event.hole]
+    hole.closed = True
+    hole.open -= 1
+    run.open_holes -= 1
+    if not hole.open:
+        _release(run, hole, event.at)
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+def _run_paused(run: Run, _event: ev.RunPaused) -> None:
+    run.paused = True
+
+
+def _run_unpaused(run: Run, event: ev.RunUnpaused) -> None:
+    run.paused = False
+    for task in run.tasks.values():
+        timeout = task.spec.options.timeout
+        # While the run was paused nobody could start it: that time does not count as waiting in
+        # line.
+        if timeout is not None and timeout.queued is not None and task.state is READY:
+            task.ready_at = event.at
+            run.changed[task.id] = task
+
+
+def _run_stopping(run: Run, event: ev.RunStopping) -> None:
+    run.stopping = event.state
+    run.reason = event.reason
+    _forget_restarts(run)
+
+
+def _run_draining(run: Run, event: ev.RunDraining) -> None:
+    run.draining = True
+    run.reason = event.reason
+    _forget_restarts(run)
+
+
+def _run_ended(run: Run, event: ev.RunEnded) -> None:
+    run.state = event.state
+    run.reason = event.reason
+    run.output = event.output
+    run.ended_at = event.at
+    run.stopping = None
+    run.draining = run.paused = False
+    for _, _, task in run.ready:
+        task.queued = False
+    run.ready.clear()
+
+
+def _reopen(run: Run, at: float) -> None:
+    run.state = RunState.RUNNING
+    run.reason = run.output = run.ended_at = None
+    run.opened_at = at
+
+
+def _run_created(run: Run, event: ev.RunCreated) -> None:
+    raise InternalError(f"run {run.id!r} was created twice ({event.at})")
+
+
+_EVOLVE: dict[type[Any], Any] = {
+    ev.RunCreated: _run_created,
+    ev.RunPaused: _run_paused,
+    ev.RunUnpaused: _run_unpaused,
+    ev.RunStopping: _run_stopping,
+    ev.RunDraining: _run_draining,
+    ev.RunEnded: _run_ended,
+    ev.AttemptStarted: _attempt_started,
+    ev.TaskWaiting: _task_waiting,
+    ev.TaskReleased: _task_released,
+    ev.TaskAnswered: _task_answered,
+    ev.RetryScheduled: _retry_scheduled,
+    ev.RetryDue: _retry_due,
+    ev.TaskSettled: _task_settled,
+    ev.TasksSettled: _tasks_settled,
+    ev.RestartRequested: _restart_requested,
+    ev.TasksRestarted: _tasks_restarted,
+    ev.HoleOpened: _hole_opened,
+    ev.HoleClosed: _hole_closed,
+}

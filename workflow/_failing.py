@@ -1,0 +1,82 @@
+"""What follows from a failure: another attempt, or the end of the task and the run's policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import _events as ev
+from ._commands import SetTimer, StopAttempt
+from ._deciding import Deciding
+from ._definition import Failure
+from ._passing_on import pass_on
+from ._retry import next_delay
+from ._run import Task
+from ._states import CANCELLED, FAILED, IDLE, WAITING, RunState
+
+
+def attempt_failed(d: Deciding, task: Task, failure: Failure) -> None:
+    """Let another attempt follow if the task's policy has one, else let the task fail."""
+    delay = None
+    retry = task.spec.options.retry
+    if retry is not None and not d.closing:
+        elapsed = 0.0 if task.first_at is None else d.now - task.first_at
+        delay = next_delay(retry, failure, task.failures + 1, elapsed, d.draw())
+    if delay is None:
+        task_failed(d, task, failure)
+        return
+    at = d.now + delay
+    d.emit(ev.RetryScheduled(at=d.now, task=task.id, error=failure, retry_at=at))
+    d.effects.append(SetTimer(what="retry", at=at, task=task.id))
+
+
+def task_failed(d: Deciding, task: Task, failure: Failure) -> None:
+    """Let a task fail for good."""
+    d.settle(task, FAILED, reason=failure.message, error=failure)
+    follow_policy(d, task)
+
+
+def follow_policy(d: Deciding, task: Task) -> None:
+    """Do what the run wants done after a task has failed."""
+    run = d.run
+    if run.stopping is not None:
+        return
+    reason = f"task {task.id!r} failed"
+    match run.spec.on_failure:
+        case "stop":
+            stop_run(d, RunState.FAILED, reason, None)
+        case "drain":
+            if not run.draining:
+                _drain(d, reason)
+        case "skip_downstream" | "allow_partial":
+            pass_on(d, task)
+
+
+def _drain(d: Deciding, reason: str) -> None:
+    run = d.run
+    d.emit(ev.RunDraining(at=d.now, reason=reason))
+    _cancel_idle(d, reason)
+    # A wait could take days, and what it waits for would only start it again.
+    stop_attempts(d, [task for task in run.active.values() if task.state is WAITING], reason)
+
+
+def stop_run(d: Deciding, state: RunState, reason: str, by: str | None) -> None:
+    """Stop everything; when nothing runs any more the run will have ended in ``state``."""
+    d.emit(ev.RunStopping(at=d.now, state=state, reason=reason, by=by))
+    _cancel_idle(d, reason)
+    stop_attempts(d, list(d.run.active.values()), reason)
+
+
+def _cancel_idle(d: Deciding, reason: str) -> None:
+    d.settle_all([task for task in d.run.tasks.values() if task.state in IDLE], CANCELLED, reason)
+
+
+def stop_attempts(d: Deciding, tasks: Iterable[Task], reason: str) -> None:
+    """Have stopped what works on these tasks; a wait that nobody works on is over at once."""
+    unattended: list[Task] = []
+    for task in tasks:
+        if task.fence is None:
+            unattended.append(task)
+        elif task.fence not in d.stops:
+            d.stops[task.fence] = reason
+            d.effects.append(StopAttempt(task=task.id, fence=task.fence, reason=reason))
+    d.settle_all(unattended, CANCELLED, reason)
