@@ -1,4 +1,4 @@
-"""How fast runs become durable, beside what the driver can do at best on the same backend in the same run.
+"""How fast runs become durable, beside what the driver does at best in the same run.
 
 Prints commits (or transitions) a second, the median of several rounds, and the ratio to the limit.
 
@@ -11,13 +11,14 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 import anyio
+import anyio.lowlevel
 
 from callboard.storage import (
     EngineInfo,
@@ -30,7 +31,8 @@ from callboard.storage import (
     Transition,
 )
 from callboard.storage._bridge import AsyncioBridge, on_trio
-from callboard.workflow import EVENTS, RunState, TaskSpec, TaskState, WorkflowSpec
+from callboard.workflow import RunState, TaskSpec, TaskState, WorkflowSpec
+from callboard.workflow._events import AttemptStarted, RunCreated, TaskSettled
 
 BARE_COMMITS = 1_000
 CHAIN_STEPS = 1_000
@@ -38,9 +40,7 @@ PRODUCERS = 64
 STEPS_EACH = 150
 BODY = "x" * 200
 ENGINE = EngineInfo(id="bench", host="here", pid=1, started_at=0.0)
-SPEC = WorkflowSpec(
-    name="bench", tasks=tuple(TaskSpec(id=f"t{i}", name=f"t{i}") for i in range(5))
-)
+SPEC = WorkflowSpec(name="bench", tasks=tuple(TaskSpec(id=f"t{i}", name=f"t{i}") for i in range(5)))
 
 
 async def bare(folder: Path) -> float:
@@ -84,7 +84,7 @@ async def bare(folder: Path) -> float:
 
 
 @asynccontextmanager
-async def storing(store: Store) -> AsyncIterator[Storage]:
+async def storing(store: Store) -> AsyncGenerator[Storage]:
     async with store.opened(ENGINE):
         storage = Storage(store)
         async with anyio.create_task_group() as tg:
@@ -98,7 +98,7 @@ def created(run: str) -> Transition:
         run=run,
         version=0,
         engine="bench",
-        events=[EVENTS["run_created"](at=0.0, run=run, spec=SPEC)],
+        events=[RunCreated(at=0.0, run=run, spec=SPEC)],
         row=row(run),
     )
 
@@ -122,8 +122,8 @@ def step(run: str, number: int) -> Transition:
         version=1 + 2 * number,
         engine="bench",
         events=[
-            EVENTS["task_settled"](at=1.0, task=this, state=TaskState.SUCCEEDED, output=number),
-            EVENTS["attempt_started"](at=1.0, task=following, attempt=1, fence="3f2a9c"),
+            TaskSettled(at=1.0, task=this, state=TaskState.SUCCEEDED, output=number),
+            AttemptStarted(at=1.0, task=following, attempt=1, fence="3f2a9c"),
         ],
         row=row(run),
         tasks=[task(run, this, TaskState.SUCCEEDED), task(run, following, TaskState.RUNNING)],
@@ -154,26 +154,28 @@ async def many(store: Store) -> float:
 
 async def busy_loop(store: Store) -> float:
     """The same while the loop is never idle, as it is when tasks run."""
+    rates: list[float] = []
     async with anyio.create_task_group() as tg:
         tg.start_soon(_spin)
-        rate = await many(store)
+        rates.append(await many(store))
         tg.cancel_scope.cancel()
-    return rate
+    return rates[0]
 
 
 async def _spin() -> None:
     while True:
         for _ in range(5_000):
             pass
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
 
 
 async def spinning_bare(folder: Path) -> float:
+    rates: list[float] = []
     async with anyio.create_task_group() as tg:
         tg.start_soon(_spin)
-        rate = await bare(folder)
+        rates.append(await bare(folder))
         tg.cancel_scope.cancel()
-    return rate
+    return rates[0]
 
 
 def sqlite(measure: Callable[[Store], Awaitable[float]]) -> Callable[[Path], Awaitable[float]]:
@@ -181,7 +183,7 @@ def sqlite(measure: Callable[[Store], Awaitable[float]]) -> Callable[[Path], Awa
 
 
 def memory(measure: Callable[[Store], Awaitable[float]]) -> Callable[[Path], Awaitable[float]]:
-    return lambda folder: measure(MemoryStore())
+    return lambda _: measure(MemoryStore())
 
 
 MEASURES: dict[str, Callable[[Path], Awaitable[float]]] = {

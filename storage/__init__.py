@@ -1,4 +1,4 @@
-"""What is remembered: the ``Store`` protocol, the stores, and the storage actor that writes for all runs."""
+"""What is remembered: the ``Store`` protocol, the stores, and the actor that writes for all."""
 
 from __future__ import annotations
 

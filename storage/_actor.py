@@ -41,8 +41,10 @@ class Storage:
     Args:
         store: An opened store.
         pending_max: Transitions that may wait; who comes then waits for room.
-        lines_max: Log lines that may wait; what comes then is dropped, and the log says how many were.
-        crash: A hook that is called at each :class:`CrashPoint`; by default what the environment asks for.
+        lines_max: Log lines that may wait; what comes then is dropped, and the log says how many
+            were.
+        crash: A hook that is called at each :class:`CrashPoint`; by default what the environment
+            asks for.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class Storage:
             StoreError: it could not be written; nothing of it was.
         """
         if self._store_never_waits and not self._pending and not self._stopped:
-            # In memory there is nothing to gain from a group; two task switches would cost more than it.
+            # In memory a group gains nothing, and its two task switches cost more than the commit.
             await self._store.commit((transition,))
             return
         while len(self._pending) >= self._pending_max and not self._stopped:
@@ -105,7 +107,7 @@ class Storage:
         self._submit(_Request(transition, reply))
 
     def note(self, line: LogLine) -> None:
-        """Have a log line written soon; this never waits and never fails, and a crash may lose the line."""
+        """Have a log line written soon; never waits, never fails, and a crash may lose it."""
         if len(self._lines) >= self._lines_max:
             self._dropped = self._dropped or line
             self._dropped_count += 1
@@ -117,7 +119,8 @@ class Storage:
     def _submit(self, request: _Request) -> None:
         if self._stopped:
             raise StoreError(
-                f"the storage of this engine has stopped; run {request.transition.run!r} cannot be written"
+                f"the storage of this engine has stopped: run {request.transition.run!r} cannot be "
+                f"written; resume it with another engine"
             )
         self._pending.append(request)
         self._wake.set()
@@ -164,7 +167,10 @@ class Storage:
     def _take_lines(self) -> list[LogLine]:
         lines, self._lines = self._lines, []
         if self._dropped is not None:
-            text = f"[{self._dropped_count} lines were dropped here: they came faster than they could be stored]"
+            text = (
+                f"[{self._dropped_count} lines were dropped here: "
+                f"they came faster than they could be stored]"
+            )
             lines.append(attrs.evolve(self._dropped, text=text, stream="log", data=None))
             self._dropped, self._dropped_count = None, 0
         return lines
@@ -174,7 +180,7 @@ class Storage:
         self._crash(CrashPoint.BEFORE_COMMIT)
         try:
             await self._store.commit([request.transition for request in requests], lines)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for the commit is told
             await self._replay(requests, lines, error)
             return
         self._crash(CrashPoint.AFTER_COMMIT_BEFORE_REPLY)
@@ -199,12 +205,12 @@ class Storage:
     async def _write_group(self, group: Sequence[_Request]) -> Exception | None:
         try:
             await self._store.commit([request.transition for request in group])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as above
             return error
         return None
 
     async def _write_lines(self, lines: Sequence[LogLine]) -> None:
         try:
             await self._store.commit((), lines)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a user's store may raise anything
             _log.warning("%d log lines could not be stored: %s", len(lines), error)

@@ -1,7 +1,7 @@
-"""Drivers that know asyncio only, on trio: one thread with an asyncio loop, reached through a portal.
+"""Drivers that know asyncio only, on trio: one thread with an asyncio loop, behind a portal.
 
-A call starts the coroutine over there and waits here for an event that the other loop's thread sets through
-this loop's own wake-up: no thread is held while a call waits, and a call can be cancelled.
+A call starts the coroutine over there and waits here for an event that the other loop's thread sets
+through this loop's own wake-up: no thread is held while a call waits, and a call can be cancelled.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AsyncioBridge:
 
     def __init__(self, portal: BlockingPortal, wake: Wake) -> None:
         self._portal = portal
-        self._wake = wake
+        self.wake = wake
 
     @classmethod
     @asynccontextmanager
@@ -67,7 +67,7 @@ class AsyncioBridge:
         """Await ``function(*args)`` on the other loop; cancelling this cancels it over there."""
         done = anyio.Event()
         future = self._portal.start_task_soon(function, *args)
-        future.add_done_callback(lambda _: self._wake(done.set))
+        future.add_done_callback(lambda _: self.wake(done.set))
         try:
             await done.wait()
         except anyio.get_cancelled_exc_class():

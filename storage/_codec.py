@@ -1,8 +1,9 @@
 """Events to JSON and back, for every store that writes them down.
 
-An event becomes its ``kind`` and a JSON object of its fields.  Two things stand apart, under the hash of
-their content, and ``refs`` names them: the workflow of a run, which many runs share, and any field whose
-JSON is large.  What was once written is read for ever: a class may gain fields with defaults, never lose one.
+An event becomes its ``kind`` and a JSON object of its fields.  Two things stand apart, under the
+hash of their content, and ``refs`` names them: the workflow of a run, which many runs share, and
+any field whose JSON is large.  What was once written is read for ever: a class may gain fields with
+defaults, never lose one.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def _encode_apart(event: Event) -> Encoded:
 def plain_spec(spec: WorkflowSpec) -> dict[str, Any]:
     """Return a workflow as JSON values, its tasks without what they leave unsaid.
 
-    A workflow may have a million tasks that say no more than their name; read back, they share the defaults.
+    A workflow may have a million tasks that say no more than their name; read back, they share the
+    defaults.
     """
     plain = attrs.asdict(spec, recurse=False)
     plain["tasks"] = [_plain_task(task) for task in spec.tasks]
@@ -119,8 +121,8 @@ def decode(kind: str, body: str, refs: str | None, fetch: Fetch) -> Event:
         return msgspec.convert(fields, event_type)
     except msgspec.MsgspecError as error:
         raise StoreError(
-            f"an event of the kind {kind!r} cannot be read ({error}): it is damaged, or a newer version "
-            f"of callboard wrote it; upgrade callboard, or restore the store from a copy"
+            f"an event of the kind {kind!r} cannot be read ({error}): it is damaged, or a newer "
+            f"version of callboard wrote it; upgrade callboard, or restore the store from a copy"
         ) from error
 
 
@@ -141,10 +143,10 @@ _Check = Callable[[Any], None]
 
 @functools.cache
 def _known_fields(cls: type, name: str) -> _Check:
-    """Return a function that refuses a mapping with fields that the class does not have, however deep."""
+    """Return a function that refuses fields that the class does not have, however deep."""
     hints = typing.get_type_hints(cls)
     names = frozenset(field.name for field in attrs.fields(cls))
-    nested = {field: check for field in names if (check := _nested(hints[field], field))}
+    nested = {field: found for field in names if (found := _nested(hints[field], field))}
 
     def check(fields: Any) -> None:
         if not isinstance(fields, dict):
@@ -181,6 +183,6 @@ def _each(check: _Check, values: Any) -> None:
 
 def _newer(what: str) -> StoreError:
     return StoreError(
-        f"the store holds {what}, which this version of callboard does not know: a newer version wrote it; "
-        f"upgrade callboard"
+        f"the store holds {what}, which this version of callboard does not know: a newer version "
+        f"wrote it; upgrade callboard"
     )

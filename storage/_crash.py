@@ -1,7 +1,8 @@
 """Named places beside the commit at which a test lets the process die.
 
-They do nothing unless a test passes a hook, or the environment says ``CALLBOARD_CRASH_AT=<name>:<n>``: then
-the process kills itself, as by a power cut, when it passes that place for the n-th time.
+They do nothing unless a test passes a hook, or the environment says
+``CALLBOARD_CRASH_AT=<name>:<n>``: then the process kills itself, as by a power cut, when it passes
+that place for the n-th time.
 """
 
 from __future__ import annotations

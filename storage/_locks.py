@@ -1,7 +1,7 @@
 """Locks that the operating system gives up when their holder dies, however it dies.
 
-They stand on files beside the database, so they mean the same to every process that can open it: network
-file systems, on which that would not be true, are refused.
+They stand on files beside the database, so they mean the same to every process that can open it:
+network file systems, on which that would not be true, are refused.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -29,8 +29,8 @@ def lock_folder(path: Path) -> Path:
 
 
 @contextmanager
-def schema_lock(path: Path) -> Iterator[None]:
-    """Be the only process that makes or changes the schema of a database; this blocks its thread."""
+def schema_lock(path: Path) -> Generator[None]:
+    """Be the only process that makes or changes the schema of a database; this blocks."""
     folder = lock_folder(path)
     folder.mkdir(exist_ok=True)
     descriptor = os.open(folder / "schema.lock", os.O_RDWR | os.O_CREAT, 0o666)
@@ -39,8 +39,8 @@ def schema_lock(path: Path) -> Iterator[None]:
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
                 raise StoreError(
-                    f"another process has been setting up the store {path} for {SCHEMA_WAIT_SECONDS:.0f} s; "
-                    f"end it, then try again"
+                    f"another process has been setting up the store {path} for "
+                    f"{SCHEMA_WAIT_SECONDS:.0f} s; end it, then try again"
                 )
             time.sleep(_POLL_SECONDS)
         yield

@@ -1,7 +1,7 @@
 """A store that lasts as long as the process: the fastest one, and the twin that tests use.
 
-It keeps events and rows as the objects they are: nothing is encoded, because a run in memory pays for every
-microsecond here.  What was handed to ``commit`` therefore must not be changed afterwards.
+It keeps events and rows as the objects they are: nothing is encoded, because a run in memory pays
+for every microsecond here.  What was handed to ``commit`` therefore must not be changed afterwards.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ class MemoryStore:
 
     async def runs(self, query: RunQuery) -> Sequence[RunRow]:
         """Return runs, newest first."""
-        runs = sorted(reversed(self._runs.values()), key=lambda run: -run.row.created_at)
+        newest_last = sorted(self._runs.values(), key=lambda run: run.row.created_at)
+        runs = reversed(newest_last)  # of equals, too, the one created last comes first
         return _first((r.current_row() for r in runs), lambda r: _wanted(r, query), query.limit)
 
     async def tasks(self, run: str) -> Sequence[TaskRow]:

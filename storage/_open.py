@@ -13,9 +13,10 @@ def open_store(url: str, *, create: bool = True) -> Store:
     """Return the store that a URL names; it is opened by ``async with store.opened(engine)``.
 
     Args:
-        url: ``sqlite:///callboard.db`` (relative to the working directory; four slashes are absolute)
-            or ``memory:``.
-        create: Make the store if it is not there; without it, opening a missing one is a StoreError.
+        url: ``sqlite:///callboard.db`` (relative to the working directory; four slashes are
+            absolute) or ``memory:``.
+        create: Make the store if it is not there; without it, opening a missing one is a
+            StoreError.
 
     Raises:
         UsageError: the URL names no store that is known.
@@ -23,11 +24,12 @@ def open_store(url: str, *, create: bool = True) -> Store:
     scheme, _, rest = url.partition(":")
     if url in ("memory:", "memory://"):
         return MemoryStore()
-    if scheme == "sqlite" and rest.startswith("///") and len(rest) > 3:
+    file = rest.removeprefix("///")
+    if scheme == "sqlite" and file not in ("", rest):
         # Imported here: who stays in memory does not pay for the driver.
         from ._sqlite import SqliteStore
 
-        return SqliteStore(rest[3:], create=create)
+        return SqliteStore(file, create=create)
     if scheme == "sqlite":
         raise UsageError(
             f"store {url!r} names no file; write sqlite:///relative.db or sqlite:////absolute/path.db"

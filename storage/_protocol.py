@@ -1,8 +1,8 @@
 """What the engine asks of a store: whole transitions in, runs out.
 
-A store decides nothing.  It writes what it is given in one transaction or not at all, checks that the writer
-owns the run and saw its latest version, and gives back what was written.  Users may bring their own;
-``callboard.testing.store_conformance`` tells whether it is right.
+A store decides nothing.  It writes what it is given in one transaction or not at all, checks that
+the writer owns the run and saw its latest version, and gives back what was written.  Users may
+bring their own; ``callboard.testing.store_conformance`` tells whether it is right.
 """
 
 from __future__ import annotations
@@ -69,7 +69,10 @@ class TaskRow:
 
 @attrs.frozen(kw_only=True)
 class LogLine:
-    """A line that a task wrote; ``stream`` is stdout, stderr, log or progress (``data`` holds its figures)."""
+    """A line that a task wrote.
+
+    ``stream`` is stdout, stderr, log or progress (``data`` holds its figures).
+    """
 
     run: str
     task: str
@@ -106,7 +109,7 @@ class Transition:
 
 @attrs.frozen(kw_only=True)
 class StoredRun:
-    """All that is known of a run; folding ``events`` gives its state, ``len(events)`` is its version."""
+    """All that is known of a run: folding ``events`` gives its state."""
 
     row: RunRow
     events: Sequence[Event]
@@ -158,8 +161,8 @@ class Store(Protocol):
     def opened(self, engine: EngineInfo | None = None) -> AbstractAsyncContextManager[None]:
         """Open the store until the block is left, with an engine that counts as alive for as long.
 
-        Leaving the block gives up every run and pool slot that the engine still holds.  Without an engine
-        the store is open to look and to post commands: nothing is registered.
+        Leaving the block gives up every run and pool slot that the engine still holds.  Without an
+        engine the store is open to look and to post commands: nothing is registered.
         """
         ...
 
@@ -169,11 +172,12 @@ class Store(Protocol):
         """Write all of it in one transaction, or raise and have written nothing.
 
         What is handed in belongs to the store from now on: the caller does not change it any more.
-        Transitions of one run stand in order and build on each other.  Log lines ride along; what they
-        carry as ``number`` is replaced by the next free one.
+        Transitions of one run stand in order and build on each other.  Log lines ride along; what
+        they carry as ``number`` is replaced by the next free one.
 
         Raises:
-            Conflict: a run has another version or owner than its transition expects; ``run`` names it.
+            Conflict: a run has another version or owner than its transition expects; ``run`` names
+            it.
         """
         ...
 
@@ -227,7 +231,10 @@ class Store(Protocol):
         ...
 
     async def lease_pool(self, lease: PoolLease, limit: int) -> bool:
-        """Take a slot of a pool if fewer than ``limit`` living leases hold one, counted in the same transaction."""
+        """Take a slot of a pool if fewer than ``limit`` living leases hold one.
+
+        They are counted in the transaction that takes it.
+        """
         ...
 
     async def pool_leases(self, pool: str) -> Sequence[PoolLease]:
@@ -251,10 +258,10 @@ class Store(Protocol):
         ...
 
     async def wait_changed(self, seen: int) -> int:
-        """Return another number than ``seen`` as soon as somebody else wrote after that one was given.
+        """Return another number than ``seen`` once somebody else wrote after that one was given.
 
-        Each caller keeps its own last number and begins with 0, which returns at once: no change is ever
-        lost between two calls, however many wait.  A store may also wake for nothing.
+        Each caller keeps its own last number and begins with 0, which returns at once: no change is
+        ever lost between two calls, however many wait.  A store may also wake for nothing.
         """
         ...
 

@@ -1,7 +1,8 @@
 """The store in one SQLite file: for one process or several on the same machine, on either backend.
 
-Who is alive is told by a lock that the operating system frees at a process's death.  The lock means the same
-to whoever can open the file, since network file systems are refused; heartbeats are not needed.
+Who is alive is told by a lock that the operating system frees at a process's death.  The lock means
+the same to whoever can open the file, since network file systems are refused; heartbeats are not
+needed.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ class SqliteStore:
         path: The file; its folder must exist.
         namespace: Keeps apart those who share a file.
         create: Make the file if it is not there.
-        synchronous: ``FULL``: what was committed survives a power cut.  ``NORMAL`` is faster; a power cut
-            may take back the last commits, a crash of the process does not.
+        synchronous: ``FULL``: what was committed survives a power cut.  ``NORMAL`` is faster; a
+            power cut may take back the last commits, a crash of the process does not.
         crash: A hook for tests, see :class:`CrashPoint`.
     """
 
@@ -70,6 +71,11 @@ class SqliteStore:
         self._changed: anyio.Event | None = None
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
     def durable(self) -> bool:
         """What was committed survives the end of this process."""
         return True
@@ -85,7 +91,8 @@ class SqliteStore:
         self._path = self._path.resolve()
         async with Driver.opened(
             self._path, create=self._create, synchronous=self._synchronous
-        ) as self._driver:
+        ) as driver:
+            self._driver = driver
             try:
                 if engine is None:
                     yield
@@ -166,12 +173,14 @@ class SqliteStore:
         self, run: str, task: str | None = None, after: int = 0, limit: int = 1000
     ) -> Sequence[LogLine]:
         """Return log lines in order, from the one behind number ``after``."""
-        return await self._read(lambda c: queries.logs(c, self._namespace, run, task, after, limit))
+        return await self._read(
+            lambda c: queries.logs(c, self._namespace, run, task=task, after=after, limit=limit)
+        )
 
     # ------------------------------------------------------------------ owners
 
     async def take(self, run: str, engine: str) -> str | None:
-        """Make the engine the owner of a run nobody alive owns; return the dead owner's id, if any."""
+        """Make the engine the owner of a run nobody alive owns; return the dead owner, if any."""
         return await self._write(
             lambda c: acts.take(c, self._namespace, run, engine, self._is_alive)
         )

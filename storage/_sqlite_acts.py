@@ -6,7 +6,7 @@ Each is one transaction and runs in the writer's thread.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from ..workflow import StoreError
@@ -17,7 +17,7 @@ from ._refusals import owned, unknown_run
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
     """Be the only writer; commit at the end, or leave everything as it was."""
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -36,13 +36,15 @@ def register(
     with transaction(connection):
         for (other,) in connection.execute(
             "SELECT id FROM engines WHERE namespace = ? "
-            "AND NOT EXISTS (SELECT 1 FROM runs WHERE namespace = engines.namespace AND owner = id)",
+            "AND NOT EXISTS "
+            "(SELECT 1 FROM runs WHERE namespace = engines.namespace AND owner = id)",
             (namespace,),
         ).fetchall():
             if not is_alive(other):
                 _forget(connection, namespace, other)
         connection.execute(
-            "INSERT OR REPLACE INTO engines (namespace, id, host, pid, started_at) VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO engines (namespace, id, host, pid, started_at) "
+            "VALUES (?, ?, ?, ?, ?)",
             (namespace, engine.id, engine.host, engine.pid, engine.started_at),
         )
 
@@ -106,7 +108,8 @@ def lease_pool(
         if sum(alive[each.engine] for each in held) >= limit:
             return False
         connection.execute(
-            "INSERT INTO pool_leases (namespace, fence, pool, run, task, engine) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO pool_leases (namespace, fence, pool, run, task, engine) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             (namespace, lease.fence, lease.pool, lease.run, lease.task, lease.engine),
         )
         return True

@@ -1,4 +1,4 @@
-"""A batch of transitions in one transaction: first to rows, on the loop, then to the database, in its thread."""
+"""A batch of transitions in one transaction: to rows on the loop, to the database in its thread."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ._refusals import Head, check_transitions, owner_after
 _Row = tuple[Any, ...]
 
 _CREATE_RUN = """
-INSERT INTO runs (state, paused, reason, topic, parent_run, parent_task, started_at, ended_at, owner,
-    version, namespace, run, workflow, created_at)
+INSERT INTO runs (state, paused, reason, topic, parent_run, parent_task, started_at, ended_at,
+    owner, version, namespace, run, workflow, created_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _UPDATE_RUN = """
@@ -30,8 +30,8 @@ _PUT_EVENT = (
     "INSERT INTO events (namespace, run, number, kind, body, refs) VALUES (?, ?, ?, ?, ?, ?)"
 )
 _PUT_TASK = """
-INSERT INTO tasks (namespace, run, task, label, kind, state, generation, attempt, fence, worker, pool,
-    priority, reason, changed_at)
+INSERT INTO tasks (namespace, run, task, label, kind, state, generation, attempt, fence, worker,
+    pool, priority, reason, changed_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (namespace, run, task) DO UPDATE SET label = excluded.label, kind = excluded.kind,
     state = excluded.state, generation = excluded.generation, attempt = excluded.attempt,
@@ -188,7 +188,7 @@ def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: C
 
 
 def _swap_versions(connection: sqlite3.Connection, batch: Batch) -> bool:
-    """Write the rows of the runs; return whether each had the version and the owner that was expected."""
+    """Write the rows of the runs; return whether all had the expected version and owner."""
     for statement, rows in ((_CREATE_RUN, batch.created), (_UPDATE_RUN, batch.updated)):
         if rows and connection.executemany(statement, rows).rowcount != len(rows):
             return False

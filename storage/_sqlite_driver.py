@@ -1,8 +1,9 @@
 """Two aiosqlite connections to one file, for either backend; whole functions run in their threads.
 
-A commit is several statements.  aiosqlite makes a trip to its thread and back for each; here the function
-that executes them all makes the trip, once.  aiosqlite has no call for that, so the function travels as the
-parameter of a statement named ``CALL``, which our connection class recognises: public API only.
+A commit is several statements.  aiosqlite makes a trip to its thread and back for each; here the
+function that executes them all makes the trip, once.  aiosqlite has no call for that, so the
+function travels as the parameter of a statement named ``CALL``, which our connection class
+recognises: public API only.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
 
 _CALL: Final = "CALL"
+_ROWS_AT_ONCE: Final = 64
+
+_Run = Callable[..., Awaitable[Any]]
+"""Awaits a coroutine function on the asyncio loop that the connections belong to."""
 
 Work = Callable[[sqlite3.Connection], _T]
 """What is done in a connection's thread; it leaves no transaction open, and may be done again."""
@@ -58,7 +63,7 @@ class Driver:
     def __init__(
         self,
         path: Path,
-        run: Callable[..., Awaitable[Any]],
+        run: _Run,
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
         raw_writer: sqlite3.Connection,
@@ -85,7 +90,7 @@ class Driver:
             return connection
 
         async with AsyncExitStack() as stack:
-            run: Callable[..., Awaitable[Any]] = _call_here
+            run: _Run = _call_here
             if on_trio():
                 run = (await stack.enter_async_context(AsyncioBridge.opened())).call
             writer = await _connect(run, stack, connect_writer)
@@ -99,8 +104,8 @@ class Driver:
             with self._using_writer:
                 return patiently(self._path, lambda: work(connection))
 
-        with anyio.CancelScope(shield=True), busy():
-            return cast("_T", (await self._run(_call_in, self._writer, guarded))[0])
+        rows = await _outside(self._run, _call_in, self._writer, guarded, shield=True)
+        return cast("_T", rows[0])
 
     async def read(self, work: Work[_T]) -> _T:
         """Do the work in the reader's thread."""
@@ -108,13 +113,14 @@ class Driver:
         def patient(connection: sqlite3.Connection) -> _T:
             return patiently(self._path, lambda: work(connection))
 
-        with busy():
-            return cast("_T", (await self._run(_call_in, self._reader, patient))[0])
+        rows = await _outside(self._run, _call_in, self._reader, patient)
+        return cast("_T", rows[0])
 
     def data_version(self) -> int | None:
-        """Return a number that changes when another connection has written; None if it cannot be told now.
+        """Return a number that changes when another connection has written, None for "ask later".
 
-        This is asked of the writer, because its own commits do not change the number.  For any thread.
+        This is asked of the writer, because its own commits do not change the number.  For any
+        thread.
         """
         if not self._using_writer.acquire(blocking=False):
             return None
@@ -126,6 +132,13 @@ class Driver:
             self._using_writer.release()
 
 
+async def _outside(run: _Run, *call: Any, shield: bool = False) -> Any:
+    """Wait for what happens in other threads: virtual time stands still meanwhile."""
+    with anyio.CancelScope(shield=shield), busy():
+        return await run(*call)
+    raise AssertionError  # for type checkers, to whom a scope might swallow the cancellation
+
+
 async def _call_here(function: Callable[[*_Args], Awaitable[_T]], *args: *_Args) -> _T:
     return await function(*args)
 
@@ -135,20 +148,34 @@ async def _call_in(connection: aiosqlite.Connection, work: Work[_T]) -> list[_T]
 
 
 async def _connect(
-    run: Callable[..., Awaitable[Any]],
+    run: _Run,
     stack: AsyncExitStack,
     connector: Callable[[], sqlite3.Connection],
 ) -> aiosqlite.Connection:
-    async def connect() -> aiosqlite.Connection:
-        return await aiosqlite.Connection(connector, 64)
+    failures: list[Exception] = []
 
-    # Shielded: a connection that stays open keeps its thread, and that keeps the interpreter from ending.
-    with anyio.CancelScope(shield=True), busy():
-        connection = cast("aiosqlite.Connection", await run(connect))
+    def connect_or_not() -> sqlite3.Connection:
+        # When connecting fails, aiosqlite does not wait for its thread, which then meets a closed
+        # loop: so it does not fail, and we close.
+        try:
+            return connector()
+        except Exception as error:  # noqa: BLE001
+            failures.append(error)
+            return sqlite3.connect(":memory:")
+
+    async def connect() -> aiosqlite.Connection:
+        connection = await aiosqlite.Connection(connect_or_not, _ROWS_AT_ONCE)
+        if failures:
+            await connection.close()
+            raise failures[0]
+        return connection
+
+    # Shielded: a connection that stays open keeps its thread, and that keeps the interpreter from
+    # ending.
+    connection: aiosqlite.Connection = await _outside(run, connect, shield=True)
 
     async def close() -> None:
-        with anyio.CancelScope(shield=True), busy():
-            await run(connection.close)
+        await _outside(run, connection.close, shield=True)
 
     stack.push_async_callback(close)
     return connection

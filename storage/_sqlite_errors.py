@@ -18,8 +18,12 @@ PATIENCE_SECONDS: Final = 60.0
 
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
+_ALLOW: Final = "allow this user to read and write the file and its folder"
+
 _SENTENCES: Final = {
-    sqlite3.SQLITE_FULL: "there is no room left on its disk; free some and try again: what it holds is intact",
+    sqlite3.SQLITE_FULL: (
+        "there is no room left on its disk; free some and try again: what it holds is intact"
+    ),
     sqlite3.SQLITE_IOERR: (
         "its disk refuses to read or write, perhaps because it is full or a quota is reached; "
         "free some room and try again: what it holds is intact"
@@ -29,14 +33,13 @@ _SENTENCES: Final = {
         "`sqlite3 FILE .recover` and move it away to begin anew"
     ),
     sqlite3.SQLITE_NOTADB: (
-        "the file is no SQLite database, or is damaged; name another file, or restore it from a copy"
+        "the file is no SQLite database, or is damaged; "
+        "name another file, or restore it from a copy"
     ),
-    sqlite3.SQLITE_READONLY: "it cannot be written; allow this user to write the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: (
-        "it cannot be opened; allow this user to read and write the file and its folder"
-    ),
-    sqlite3.SQLITE_PERM: "it may not be opened; allow this user to read and write the file and its folder",
-    sqlite3.SQLITE_AUTH: "it may not be read; allow this user to read and write the file and its folder",
+    sqlite3.SQLITE_READONLY: f"it cannot be written; {_ALLOW}",
+    sqlite3.SQLITE_CANTOPEN: f"it cannot be opened; {_ALLOW}",
+    sqlite3.SQLITE_PERM: f"it may not be opened; {_ALLOW}",
+    sqlite3.SQLITE_AUTH: f"it may not be read; {_ALLOW}",
 }
 
 
@@ -56,8 +59,8 @@ def explain(path: Path, error: sqlite3.Error) -> StoreError:
 def patiently(path: Path, work: Callable[[], _T]) -> _T:
     """Do the work, again for as long as the database is busy; it must leave no transaction open.
 
-    SQLite itself waits some seconds before it says busy, and in a few places does not wait at all.  This
-    blocks its thread, in real time: it runs where no loop does.
+    SQLite itself waits some seconds before it says busy, and in a few places does not wait at all.
+    This blocks its thread, in real time: it runs where no loop does.
 
     Raises:
         StoreError: SQLite refused, or the database was busy for too long.
@@ -72,7 +75,8 @@ def patiently(path: Path, work: Callable[[], _T]) -> _T:
                 raise explain(path, error) from error
         except UnicodeEncodeError as error:
             raise StoreError(
-                f"store {path}: a text holds what is not Unicode ({error}); replace such bytes when reading"
+                f"store {path}: a text holds what is not Unicode ({error}); "
+                f"replace such bytes when reading"
             ) from error
         time.sleep(wait * random.random())
         wait = min(wait * 2, 0.1)

@@ -21,10 +21,14 @@ APPLICATION_ID: Final = 0x63616C6C
 """Marks a database file as ours."""
 
 BUSY_TIMEOUT_MS: Final = 5_000
-NETWORK_FILE_SYSTEMS: Final = frozenset(
-    ["9p", "afs", "afpfs", "ceph", "cifs", "coda", "davfs", "fuse.davfs", "fuse.gcsfuse", "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb2", "smb3", "smbfs", "webdav"]
-)
-"""On these a lock or shared memory of one machine is not seen by the next, and databases are lost."""
+# fmt: off
+NETWORK_FILE_SYSTEMS: Final = frozenset({
+    "9p", "afpfs", "afs", "ceph", "cifs", "coda", "davfs", "fuse.davfs", "fuse.gcsfuse",
+    "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
+    "nfs4", "ocfs2", "smb2", "smb3", "smbfs", "webdav",
+})
+# fmt: on
+"""On these one machine does not see the locks of another, and databases are lost."""
 
 
 def open_writer(
@@ -35,14 +39,14 @@ def open_writer(
     Raises:
         StoreError: the file cannot be a store, or cannot be written.
     """
-    _check_place(path, create=create)
     try:
+        _check_place(path, create=create)
         with schema_lock(path):
             return patiently(path, lambda: _open(path, factory, synchronous))
     except OSError as error:
         raise StoreError(
-            f"store {path} cannot be opened ({error}); allow this user to write its folder, which also "
-            f"holds its locks"
+            f"store {path} cannot be opened ({error}); allow this user to write its folder, "
+            f"which also holds its locks"
         ) from error
 
 

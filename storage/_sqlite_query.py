@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,13 +31,11 @@ SELECT run, task, label, kind, state, generation, attempt, fence, worker, pool, 
 """
 _ENGINE = "SELECT id, host, pid, started_at FROM engines WHERE namespace = ? AND id = ?"
 
-UNFINISHED = "state IN ('pending', 'running')"
-
 IsAlive = Callable[[str], bool]
 
 
 @contextmanager
-def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+def snapshot(connection: sqlite3.Connection) -> Generator[None]:
     """Let several statements see the same moment."""
     connection.execute("BEGIN")
     try:
@@ -75,8 +73,8 @@ def events(
         return str(found[0])
 
     rows = connection.execute(
-        "SELECT number, kind, body, refs FROM events WHERE namespace = ? AND run = ? AND number > ? "
-        "ORDER BY number LIMIT ?",
+        "SELECT number, kind, body, refs FROM events "
+        "WHERE namespace = ? AND run = ? AND number > ? ORDER BY number LIMIT ?",
         (namespace, run, after, limit),
     )
     return [
@@ -97,7 +95,8 @@ def find(connection: sqlite3.Connection, namespace: str, beginning: str) -> list
 
 def runs(connection: sqlite3.Connection, namespace: str, query: RunQuery) -> list[RunRow]:
     """Return runs, newest first."""
-    where, values = ["namespace = ?"], [namespace, *(query.states or ())]
+    where = ["namespace = ?"]
+    values: list[str | float] = [namespace, *(query.states or ())]
     if query.states is not None:
         where.append(f"state IN ({', '.join('?' * len(query.states))})")
     for condition, value in (
@@ -126,7 +125,8 @@ def tasks(connection: sqlite3.Connection, namespace: str, run: str) -> list[Task
 def running_tasks(connection: sqlite3.Connection, namespace: str) -> list[TaskRow]:
     """Return the tasks that run now."""
     rows = connection.execute(
-        f"{_TASK} INDEXED BY tasks_running WHERE namespace = ? AND state = 'running' ORDER BY rowid",
+        f"{_TASK} INDEXED BY tasks_running "
+        "WHERE namespace = ? AND state = 'running' ORDER BY rowid",
         (namespace,),
     )
     return [_task(row) for row in rows]
@@ -136,6 +136,7 @@ def logs(
     connection: sqlite3.Connection,
     namespace: str,
     run: str,
+    *,
     task: str | None,
     after: int,
     limit: int,
@@ -147,7 +148,7 @@ def logs(
         "ORDER BY number LIMIT ?",
         (namespace, run, after, task, task, limit),
     )
-    return [_line(*row) for row in rows]
+    return [_line(row) for row in rows]
 
 
 def engine(connection: sqlite3.Connection, namespace: str, id: str) -> EngineInfo | None:
@@ -170,7 +171,8 @@ def owner(
 def unowned(connection: sqlite3.Connection, namespace: str, is_alive: IsAlive) -> list[str]:
     """Return the unfinished runs that no living engine owns, oldest first."""
     rows = connection.execute(
-        f"SELECT run, owner FROM runs WHERE namespace = ? AND {UNFINISHED} ORDER BY created_at, rowid",
+        "SELECT run, owner FROM runs WHERE namespace = ? AND state IN ('pending', 'running') "
+        "ORDER BY created_at, rowid",
         (namespace,),
     ).fetchall()
     alive = {owner: is_alive(owner) for owner in {owner for _, owner in rows} if owner is not None}
@@ -241,25 +243,15 @@ def _task(row: Sequence[Any]) -> TaskRow:
     )
 
 
-def _line(
-    number: int,
-    run: str,
-    task: str,
-    generation: int,
-    attempt: int,
-    at: float,
-    stream: str,
-    text: str,
-    data: str | None,
-) -> LogLine:
+def _line(row: Sequence[Any]) -> LogLine:
     return LogLine(
-        run=run,
-        task=task,
-        generation=generation,
-        attempt=attempt,
-        at=at,
-        stream=stream,
-        text=text,
-        data=None if data is None else decode_value(data),
-        number=number,
+        number=row[0],
+        run=row[1],
+        task=row[2],
+        generation=row[3],
+        attempt=row[4],
+        at=row[5],
+        stream=row[6],
+        text=row[7],
+        data=None if row[8] is None else decode_value(row[8]),
     )

@@ -1,6 +1,7 @@
 """A thread that notices when somebody else has changed something, in real time.
 
-Loop timers would not do: under a virtual clock they fire without end, and idle programs should not wake.
+Loop timers would not do: under a virtual clock they fire without end, and idle programs should not
+wake.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The schema as numbered SQL files, applied in order, forward only; a file that was released never changes."""
+"""The schema as numbered SQL files, applied in order, forward only; none changes once released."""

@@ -1,4 +1,4 @@
-"""A process that works on a store, for tests that kill it: ``store_child.py BACKEND PATH ENGINE ACT [N]``.
+"""A process that works on a store, for tests that kill it: ``BACKEND PATH ENGINE ACT [N]``.
 
 It says on standard output what was acknowledged, one line each.
 """

@@ -1,11 +1,11 @@
-"""Several processes on one file, and processes that die: nothing acknowledged is lost, nobody hangs."""
+"""Several processes on one file, and some that die: nothing is lost, and nobody hangs."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ SECONDS = 60
 
 
 def start(
-    backend: str, path: Path, name: str, act: str, count: int = 0, crash_at: str | None = None
+    backend: str, path: Path, name: str, act: str, count: int = 0, *, crash_at: str | None = None
 ) -> subprocess.Popen[str]:
     environment = {key: value for key, value in os.environ.items() if key != "CALLBOARD_CRASH_AT"}
     if crash_at is not None:
@@ -36,7 +36,7 @@ def start(
 
 
 @contextmanager
-def holding(backend: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+def holding(backend: str, path: Path) -> Generator[subprocess.Popen[str]]:
     """A process that owns the run ``held``; it is killed in the end."""
     with start(backend, path, "there", "hold") as child:
         try:
@@ -103,7 +103,7 @@ async def test_what_was_acknowledged_outlives_a_kill(
     path = tmp_path / "c.db"
     for passes in (1, 4):
         child = start(
-            anyio_backend_name, path, f"dead{passes}", "write", 30, f"{point}:{passes}"
+            anyio_backend_name, path, f"dead{passes}", "write", 30, crash_at=f"{point}:{passes}"
         )
         with child:
             output, errors = child.communicate(timeout=SECONDS)

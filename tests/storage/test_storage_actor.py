@@ -64,7 +64,7 @@ async def test_only_the_guilty_run_is_told() -> None:
     async def write(name: str, transition: Transition) -> None:
         try:
             await storage.commit(transition)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             outcomes[name] = error
         else:
             outcomes[name] = None
@@ -114,7 +114,7 @@ async def test_too_much_waits_outside() -> None:
                 writers.start_soon(write, f"r{i}")
             await anyio.wait_all_tasks_blocked()
             with pytest.raises(anyio.WouldBlock):
-                storage.commit_nowait(created("more"), lambda error: None)
+                storage.commit_nowait(created("more"), lambda _: None)
             await tg.start(storage.run)
         tg.cancel_scope.cancel()
     assert len(done) == 7
@@ -172,7 +172,7 @@ async def test_log_lines_that_cannot_be_stored_harm_nobody(
     store.failures = [StoreError("no"), StoreError("no lines")]
     async with anyio.create_task_group() as tg:
         storage.note(line("r", "a", "1"))
-        storage.commit_nowait(created("r"), lambda error: None)
+        storage.commit_nowait(created("r"), lambda _: None)
         await tg.start(storage.run)
         await storage.commit(step("r", 1))
         tg.cancel_scope.cancel()
@@ -184,7 +184,7 @@ async def test_what_is_pending_at_the_end_is_written_and_then_nothing_more() -> 
     storage = Storage(store)
     async with anyio.create_task_group() as tg:
         await tg.start(storage.run)
-        storage.commit_nowait(created("r"), lambda error: None)
+        storage.commit_nowait(created("r"), lambda _: None)
         tg.cancel_scope.cancel()
     assert await store.load("r") is not None
     with pytest.raises(StoreError, match="has stopped"):

@@ -9,14 +9,15 @@
         def make_store(self):
             return MyStore("…")
 
-Each test calls ``make_store`` once or more; within one test all stores it returns must hold the same runs (a
-store that lives in memory returns the same object again), and each test begins with an empty one.  Run them
-with anyio's pytest plugin (``anyio_mode = "auto"``), on every backend that the store supports.
+Each test calls ``make_store`` once or more; within one test all stores it returns must hold the
+same runs (a store that lives in memory returns the same object again), and each test begins with an
+empty one.  Run them with anyio's pytest plugin (``anyio_mode = "auto"``), on every backend that the
+store supports.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -149,8 +150,8 @@ def line(run: str, task: str, text: str) -> LogLine:
     )
 
 
-def every_event() -> Sequence[Event]:
-    """Return an event of each kind, with all that it can carry."""
+def every_event(large: int = 200_000) -> Sequence[Event]:
+    """Return an event of each kind, with all that it can carry; one holds a text that is large."""
     failure = Failure(kind="exit", message="exit 1", detail={"code": 1}, retry_after=2.0)
     wait = Wait(kind="input", message="ok?", schema={"type": "boolean"}, until=9.0, child="r2")
     return [
@@ -164,7 +165,7 @@ def every_event() -> Sequence[Event]:
         RetryScheduled(at=8.0, task="a", error=failure, retry_at=9.5),
         RetryDue(at=9.5, task="a"),
         TaskSettled(at=10.0, task="a", state=TaskState.FAILED, error=failure, reason="why", by="x"),
-        TaskSettled(at=10.0, task="b", state=TaskState.SUCCEEDED, output="x" * 200_000),
+        TaskSettled(at=10.0, task="b", state=TaskState.SUCCEEDED, output="x" * large),
         TasksSettled(at=11.0, tasks=("b", "c"), state=TaskState.SKIPPED, reason="not ready"),
         RestartRequested(at=12.0, task="a", by="me"),
         TasksRestarted(at=13.0, task="a", tasks=("a", "b"), by="me"),
@@ -177,7 +178,7 @@ def every_event() -> Sequence[Event]:
 
 
 @contextmanager
-def refuses(error: type[Exception], about: str) -> Iterator[None]:
+def refuses(error: type[Exception], about: str) -> Generator[None]:
     """Expect an error whose text names the thing it is about."""
     try:
         yield
@@ -195,7 +196,7 @@ class StoreConformance:
         raise NotImplementedError
 
     @asynccontextmanager
-    async def opened(self, name: str = "e1") -> AsyncIterator[Store]:
+    async def opened(self, name: str = "e1") -> AsyncGenerator[Store]:
         """Open a store for an engine."""
         store = self.make_store()
         async with store.opened(engine(name)):
