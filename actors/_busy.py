@@ -62,8 +62,12 @@ def not_busy() -> Generator[None]:
 
 
 def clock_owner() -> object:
-    """Return what keeps the running loop's time: trio's clock or the asyncio loop."""
-    trio = sys.modules.get("trio")  # never imported from here: asyncio programs do without it
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return trio.lowlevel.current_clock()
-    return asyncio.get_running_loop()
+    """Return what keeps the running loop's time: the asyncio loop or trio's clock."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        trio = sys.modules.get("trio")  # never imported from here: asyncio programs do without it
+        if trio is None:
+            raise
+    clock: object = trio.lowlevel.current_clock()
+    return clock

@@ -181,7 +181,7 @@ class TestOutsideWork:
         token, done = current_token(), anyio.Event()
 
         def tell(_: Future[None]) -> None:
-            from_thread.run_sync(done.set, token=token)
+            start_thread(lambda: from_thread.run_sync(done.set, token=token))
 
         with (
             from_thread.start_blocking_portal("asyncio") as portal,
@@ -483,7 +483,7 @@ class TestRealTime:
         anyio.run(main, backend=backend)
 
     def test_busy_needs_a_loop(self) -> None:
-        with pytest.raises(RuntimeError, match="no running event loop"):
+        with pytest.raises(RuntimeError):
             testing.busy()
 
     def test_virtual_time_on_asyncio_does_not_load_trio(self) -> None:

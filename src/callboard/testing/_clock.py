@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Final, Literal, TypeVar, TypeVarTuple, Unpack
+from typing import Any, Final, Literal, TypeVar, TypeVarTuple, Unpack
 
 import anyio
 
@@ -42,6 +42,11 @@ def run(
         RuntimeError: Nothing can ever happen again, or outside work took longer than ``patience``.
     """
     options = _options(backend, start, patience)
+    if backend == "trio":
+        import trio
+
+        # Not through anyio.run(), whose older versions drop the options for trio.
+        return trio.run(async_fn, *args, clock=options["clock"])
     return anyio.run(async_fn, *args, backend=backend, backend_options=options)
 
 
@@ -80,7 +85,7 @@ def wall_time() -> float:
     return current_virtual_time().wall_time()
 
 
-def _options(backend: str, start: datetime | float, patience: float) -> dict[str, object]:
+def _options(backend: str, start: datetime | float, patience: float) -> dict[str, Any]:
     make = functools.partial(VirtualTime, start=_seconds(start), patience=patience)
     if backend == "trio":
         from ._clock_trio import VirtualClock  # asyncio programs do not load trio

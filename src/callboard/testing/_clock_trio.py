@@ -40,9 +40,9 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
     def start_over(self) -> None:
         """Forget the last run."""
         self.virtual_time = self._make()
-        self._jump_to = math.inf  # after the poll, if it brings nothing
-        self._give_up_at = math.inf  # real time
-        self._fatal: RuntimeError | None = None
+        self._jump_to = math.inf  # where to, if the poll brings nothing
+        self._give_up_at = math.inf  # in real time
+        self._in_vain = False
 
     @property
     def callboard_busy(self) -> BusyCount:
@@ -60,9 +60,10 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """Return how many real seconds an idle loop waits for I/O."""
-        if self._fatal is not None:
-            raise self._fatal
         self._jump_to = self._give_up_at = math.inf
+        if self._in_vain:
+            self._give_up()
+            return 0
         if deadline <= self.virtual_time.now:
             return 0
         seconds = self.virtual_time.real_wait(
@@ -72,17 +73,16 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
             self._jump_to = deadline
             return 0
         # A task in wait_all_tasks_blocked goes before timers: trio wakes it if the wait is not 0.
-        self._give_up_at = time.monotonic() + (seconds or math.inf)
-        return seconds or math.inf
+        seconds = seconds or math.inf
+        self._give_up_at = time.monotonic() + seconds
+        return seconds
 
     def after_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - trio's signature
-        """Jump, or give up, if the wait brought nothing."""
-        if trio.lowlevel.current_statistics().tasks_runnable:
-            return
-        if self._jump_to < math.inf:
+        """Jump, if the wait brought nothing; an error here would only be logged, so do no more."""
+        idle = trio.lowlevel.current_statistics().tasks_runnable == 0
+        if idle and self._jump_to < math.inf:
             self.virtual_time.now = self._jump_to
-        elif time.monotonic() >= self._give_up_at:
-            self._give_up()
+        self._in_vain = idle and time.monotonic() >= self._give_up_at
 
     def _give_up(self) -> None:
         """Raise the error in the main task, as trio does with KeyboardInterrupt."""
@@ -92,8 +92,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
             threads=_threads_under_way(), tasks=(task.name for task in tasks)
         )
         if main is None or main._abort_func is None:  # noqa: SLF001
-            self._fatal = error  # it does not listen, or not a second time: end the run
-            return
+            raise error  # it does not listen, or not a second time: end the run
 
         def raise_error() -> NoReturn:
             raise error
