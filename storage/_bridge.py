@@ -1,4 +1,4 @@
-"""Drivers that know asyncio only, on trio: one thread with an asyncio loop, behind a portal.
+"""Drivers that know asyncio only, on trio: one thread with an asyncio loop, behind a bridge.
 
 A call starts the coroutine over there and waits here for an event that the other loop's thread sets
 through this loop's own wake-up: no thread is held while a call waits, and a call can be cancelled.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import start_blocking_portal
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -52,27 +52,39 @@ def wake_of_this_loop() -> Wake:
 class AsyncioBridge:
     """Runs coroutines on an asyncio loop in a thread of its own; made by :func:`opened`."""
 
-    def __init__(self, portal: BlockingPortal, wake: Wake) -> None:
-        self._portal = portal
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Wake) -> None:
+        self._loop = loop
         self.wake = wake
 
     @classmethod
     @asynccontextmanager
     async def opened(cls) -> AsyncGenerator[AsyncioBridge]:
-        """Start the thread; when the block is left, wait for what runs in it and end it."""
+        """Start the thread, and end it when the block is left."""
         with start_blocking_portal(backend="asyncio") as portal:
-            yield cls(portal, wake_of_this_loop())
+            yield cls(portal.call(asyncio.get_running_loop), wake_of_this_loop())
 
-    async def call(self, function: Callable[[*_Args], Awaitable[_T]], *args: *_Args) -> _T:
+    async def call(
+        self, function: Callable[[*_Args], Coroutine[Any, Any, _T]], *args: *_Args
+    ) -> _T:
         """Await ``function(*args)`` on the other loop; cancelling this cancels it over there."""
         done = anyio.Event()
-        future = self._portal.start_task_soon(function, *args)
-        future.add_done_callback(lambda _: self.wake(done.set))
+        tasks: list[asyncio.Task[_T]] = []
+
+        def start() -> None:
+            task = self._loop.create_task(function(*args))
+            task.add_done_callback(lambda _: self.wake(done.set))
+            tasks.append(task)
+
+        def stop() -> None:
+            tasks[0].cancel()
+
+        # Not portal.start_task_soon: that holds this loop until the other one has begun.
+        self._loop.call_soon_threadsafe(start)
         try:
             await done.wait()
         except anyio.get_cancelled_exc_class():
-            future.cancel()
+            self._loop.call_soon_threadsafe(stop)
             with anyio.CancelScope(shield=True):
                 await done.wait()
             raise
-        return future.result()
+        return tasks[0].result()

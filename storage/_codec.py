@@ -12,7 +12,7 @@ import functools
 import hashlib
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import attrs
 import msgspec
@@ -64,7 +64,7 @@ def _encode_apart(event: Event) -> Encoded:
     """Encode field by field, and move out the workflow and what is large."""
     fields: dict[str, msgspec.Raw] = {}
     moved: list[tuple[str, str, str]] = []
-    for field in attrs.fields(type(event)):
+    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(event))):
         value = getattr(event, field.name)
         text = _encode_json(plain_spec(value) if field.name == SPEC_FIELD else value)
         if field.name == SPEC_FIELD or len(text) > INLINE_MAX:
@@ -109,7 +109,7 @@ def decode(kind: str, body: str, refs: str | None, fetch: Fetch) -> Event:
     Raises:
         StoreError: a newer version wrote it, or it is damaged.
     """
-    event_type = EVENTS.get(kind)
+    event_type: type[Event] | None = EVENTS.get(kind)
     if event_type is None:
         raise _newer(f"an event of the kind {kind!r}")
     try:
@@ -117,7 +117,7 @@ def decode(kind: str, body: str, refs: str | None, fetch: Fetch) -> Event:
         if refs is not None:
             for name, digest in _decode_json(refs).items():
                 fields[name] = _decode_json(fetch(name, digest))
-        _known_fields(event_type, kind)(fields)
+        _known_fields(cast("type", event_type), kind)(fields)
         return msgspec.convert(fields, event_type)
     except msgspec.MsgspecError as error:
         raise StoreError(
@@ -151,7 +151,7 @@ def _known_fields(cls: type, name: str) -> _Check:
     def check(fields: Any) -> None:
         if not isinstance(fields, dict):
             return  # conversion says what is wrong
-        known = typing.cast("dict[str, Any]", fields)
+        known = cast("dict[str, Any]", fields)
         if not known.keys() <= names:
             raise _newer(f"{min(known.keys() - names)!r} in {name!r}")
         for field, check_field in nested.items():

@@ -24,8 +24,8 @@ BUSY_TIMEOUT_MS: Final = 5_000
 # fmt: off
 NETWORK_FILE_SYSTEMS: Final = frozenset({
     "9p", "afpfs", "afs", "ceph", "cifs", "coda", "davfs", "fuse.davfs", "fuse.gcsfuse",
-    "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs",
-    "nfs4", "ocfs2", "smb2", "smb3", "smbfs", "webdav",
+    "fuse.glusterfs", "fuse.rclone", "fuse.s3fs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs",
+    "nfs", "nfs4", "ocfs2", "smb2", "smb3", "smbfs", "webdav",
 })
 # fmt: on
 """On these one machine does not see the locks of another, and databases are lost."""

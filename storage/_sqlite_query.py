@@ -29,6 +29,8 @@ _TASK = """
 SELECT run, task, label, kind, state, generation, attempt, fence, worker, pool, priority, reason,
     changed_at FROM tasks
 """
+_WORKFLOW = "SELECT spec FROM workflows WHERE namespace = ? AND hash = ?"
+_BLOB = "SELECT body FROM blobs WHERE namespace = ? AND hash = ?"
 _ENGINE = "SELECT id, host, pid, started_at FROM engines WHERE namespace = ? AND id = ?"
 
 IsAlive = Callable[[str], bool]
@@ -62,10 +64,8 @@ def events(
     """Return the events behind a number."""
 
     def fetch(field: str, digest: str) -> str:
-        column, table = ("spec", "workflows") if field == SPEC_FIELD else ("body", "blobs")
-        found = connection.execute(
-            f"SELECT {column} FROM {table} WHERE namespace = ? AND hash = ?", (namespace, digest)
-        ).fetchone()
+        statement = _WORKFLOW if field == SPEC_FIELD else _BLOB
+        found = connection.execute(statement, (namespace, digest)).fetchone()
         if found is None:
             raise StoreError(
                 f"{field!r} of an event of run {run!r} is missing; restore the store from a copy"

@@ -81,8 +81,10 @@ async def test_only_the_guilty_run_is_told() -> None:
             await anyio.wait_all_tasks_blocked()
             await tg.start(storage.run)
         tg.cancel_scope.cancel()
-    assert outcomes["good"] is None and outcomes["good, later"] is None
-    assert isinstance(outcomes["bad"], Conflict) and isinstance(outcomes["bad, later"], Conflict)
+    assert outcomes["good"] is None
+    assert outcomes["good, later"] is None
+    assert isinstance(outcomes["bad"], Conflict)
+    assert isinstance(outcomes["bad, later"], Conflict)
     assert store.batches[1:] == [["good", "good"], ["bad", "bad"]]
 
 
@@ -161,7 +163,8 @@ async def test_lost_lines_are_counted_where_they_are_missing() -> None:
         await tg.start(storage.run)
         tg.cancel_scope.cancel()
     texts = [each.text for each in await store.logs("r")]
-    assert texts[:2] == ["0", "1"] and texts[2].startswith("[3 lines were dropped")
+    assert texts[:2] == ["0", "1"]
+    assert texts[2].startswith("[3 lines were dropped")
 
 
 async def test_log_lines_that_cannot_be_stored_harm_nobody(
