@@ -99,8 +99,23 @@ from ._evolve import new_run as new_run
 from ._graph import CycleError as CycleError
 from ._machine import apply as apply
 from ._machine import start as start
+from ._results import (
+    Front as Front,
+    RunResult as RunResult,
+    TaskResult as TaskResult,
+)
 from ._run import Hole as Hole
+from ._results import (
+    Front as Front,
+    RunResult as RunResult,
+    TaskResult as TaskResult,
+)
 from ._run import Run as Run
+from ._results import (
+    Front as Front,
+    RunResult as RunResult,
+    TaskResult as TaskResult,
+)
 from ._run import Task as Task
 from ._states import (
     ENDED as ENDED,
