@@ -279,3 +279,16 @@ def test_a_secret_in_the_output_is_an_error() -> None:
     """The output of a run is stored."""
     with pytest.raises(DefinitionError, match="the output of a run is stored"):
         loads('output: "${{ secrets.A }}"\ntasks: []')
+
+
+def test_a_run_with_many_tasks_is_not_searched_for_usual_ids() -> None:
+    """Ids spelled with dashes are found without looking at every task."""
+
+    class Outputs(dict[str, Any]):
+        def __iter__(self) -> Any:
+            raise AssertionError("every task was looked at")
+
+    scope = Scope(tasks=Outputs({"review-credit": 1, "other": 2}))
+    assert Expressions().bind("${{ tasks.review_credit.output + tasks.other.output }}", scope) == 3
+    mixed = Scope(tasks={"a.b-c": 1, "a/b-c": 2})
+    assert Expressions().bind("${{ tasks.a_b_c.output }}", mixed) == 1

@@ -17,8 +17,8 @@ from celpy.evaluation import CELEvalError
 from ._guards import is_array, is_object
 
 STEPS_MAX: Final = 200_000
-"""How many steps an evaluation may take, a second or two of work: a node of the syntax tree visited,
-two values compared, or sixteen characters or items joined."""
+"""How many steps an evaluation may take, a second or two of work: a node of the syntax tree
+visited, two values compared, or sixteen characters or items joined."""
 
 INTEGER_MAX: Final = 2**63
 

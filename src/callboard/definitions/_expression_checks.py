@@ -14,7 +14,7 @@ from ._nodes import Mapping as MappingNode
 from ._nodes import Node, Scalar, Sequence
 from ._order import ancestors
 from ._problems import Place
-from ._scope import ExpressionError, dotted, resolve
+from ._scope import ExpressionError, dotted, only
 from ._template import OPENING
 
 RUN_FACTS = ("id", "workflow")
@@ -29,6 +29,14 @@ class _Checker:
     names: Mapping[str, str]
     needs: Mapping[str, tuple[str, ...]]
     expressions: Expressions = attrs.field(factory=Expressions)
+    ids: dict[str, list[str]] = attrs.field(init=False)
+    spellings: dict[str, list[str]] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.ids = {task: [task] for task in self.names}
+        self.spellings = {}
+        for task in self.names:
+            self.spellings.setdefault(dotted(task), []).append(task)
 
     def check(self, code: str, place: Place, line: int, spot: _Spot) -> None:
         """Report what is wrong with one expression."""
@@ -60,11 +68,11 @@ class _Checker:
         if not reference.keys:
             raise ExpressionError('say which task, as in tasks["review-credit"].output')
         written = reference.keys[0]
-        known = {dotted(task): task for task in self.names} if reference.dotted else self.names
+        known = self.spellings if reference.dotted else self.ids
         if written not in known:
             near = place.problems.suggest(written, known)
             raise ExpressionError(f'unknown task "{written}" in {reference}{near}')
-        task = resolve(reference, self.names)
+        task = only(reference, known[written])
         if reference.keys[1:2] != ("output",):
             raise ExpressionError(f"of a task only its output can be had; write {_output(task)}")
         if spot.task is not None and not self.is_before(task, spot.task):

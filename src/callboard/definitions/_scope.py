@@ -92,22 +92,35 @@ def follow(reference: Reference, variables: Mapping[str, Any]) -> Any:
 
 
 def resolve(reference: Reference, ids: Mapping[str, Any]) -> str:
-    """Give the id of the task that a reference names.
+    """Give the id of the task that a reference names, among those that are done.
+
+    The spellings that are usual are tried first, since a run may have very many tasks.  They name
+    tasks of the file; ids of tasks created later have a slash.
 
     Raises:
         ExpressionError: There is none, or more than one.
     """
     written = reference.keys[0]
-    if not reference.dotted:
-        found = [written] if written in ids else []
-    else:
-        found = [each for each in ids if dotted(each) == written]
+    usual = (written, written.replace("_", "-")) if reference.dotted else (written,)
+    for spelling in usual:
+        if spelling in ids:
+            return spelling
+    found = [each for each in ids if dotted(each) == written] if reference.dotted else []
+    return only(reference, [each for each in found if "/" not in each] or found)
+
+
+def only(reference: Reference, found: Sequence[str]) -> str:
+    """Give the one id that a reference can mean.
+
+    Raises:
+        ExpressionError: There is none, or more than one.
+    """
     if len(found) == 1:
         return found[0]
     if found:
         ways = " or ".join(f'tasks["{each}"]' for each in found)
         raise ExpressionError(f"{reference} can mean several tasks; write {ways}")
-    raise ExpressionError(f'no task with the id "{written}" is done')
+    raise ExpressionError(f'no task with the id "{reference.keys[0]}" is done')
 
 
 def dotted(task_id: str) -> str:
