@@ -2,7 +2,7 @@
 
 A store decides nothing.  It writes what it is given in one transaction or not at all, checks that
 the writer owns the run and saw its latest version, and gives back what was written.  Users may
-bring their own; ``callboard.testing.store_conformance`` tells whether it is right.
+bring their own; ``callboard.testing.StoreConformance`` tells whether it is right.
 """
 
 from __future__ import annotations

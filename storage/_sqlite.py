@@ -7,6 +7,7 @@ needed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -37,6 +38,8 @@ from ._sqlite_driver import Driver, Work
 from ._watch import Watch
 
 _T = TypeVar("_T")
+
+_log = logging.getLogger(__name__)
 
 
 class SqliteStore:
@@ -115,6 +118,8 @@ class SqliteStore:
         finally:
             try:
                 await driver.write(lambda c: acts.unregister(c, self._namespace, engine.id))
+            except StoreError as error:
+                _log.warning("engine %s could not sign off, its lock tells: %s", engine.id, error)
             finally:
                 lock.release()
 
@@ -201,8 +206,13 @@ class SqliteStore:
 
     async def pool_leases(self, pool: str) -> Sequence[PoolLease]:
         """Return who holds the slots of a pool."""
-        leases = await self._read(lambda c: queries.pool_leases(c, self._namespace, pool))
-        return [lease for lease in leases if self._is_alive(lease.engine)]
+        return await self._read(
+            lambda c: [
+                lease
+                for lease in queries.pool_leases(c, self._namespace, pool)
+                if self._is_alive(lease.engine)
+            ]
+        )
 
     # ------------------------------------------------------------------ commands from elsewhere
 

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 PATIENCE_SECONDS: Final = 60.0
 """How long other processes may keep the database before that is an error."""
 
-_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 
 _ALLOW: Final = "allow this user to read and write the file and its folder"
 

@@ -263,7 +263,7 @@ async def test_a_store_may_be_opened_again(tmp_path: Path) -> None:
 async def test_the_folder_of_the_file_may_have_any_name(tmp_path: Path) -> None:
     """Signs that mean something in a URI, and an engine's id that means something in a path."""
     folder = tmp_path / "a%20b?c#d é"
-    folder.mkdir()  # noqa: ASYNC240
+    folder.mkdir()
     path = folder / "c.db"
     info = EngineInfo(id="../e/1", host="h", pid=1, started_at=1.0)
     async with (store := SqliteStore(path)).opened(info):
