@@ -35,11 +35,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any, NoReturn
 
 _LINE_BYTES_MAX = 4 * 1024 * 1024
 _READ_BYTES = 1 << 16
+_TRACEBACK_MAX = 1 << 14
 _PROTOCOL = 1
 
 Json = Any
@@ -367,13 +368,15 @@ class Task:
         """Send an exception as the attempt's error."""
         import traceback
 
+        name = type(error).__name__
         detail = {
-            "class": type(error).__qualname__,
-            "traceback": "".join(traceback.format_exception(error)),
+            "class": name,
+            "classes": [cls.__name__ for cls in type(error).__mro__[:-2]],
+            "traceback": "".join(traceback.format_exception(error))[-_TRACEBACK_MAX:],
         }
         kind = "cancelled" if isinstance(error, Cancelled) else "error"
         self._send(
-            "error", message=str(error) or type(error).__qualname__, kind=kind, detail=detail
+            "error", message=f"{name}: {error}" if str(error) else name, kind=kind, detail=detail
         )
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> NoReturn:
@@ -459,7 +462,8 @@ def call(entry: str) -> None:
         for part in name.split("."):
             function = getattr(function, part)
         output = function(**task.inputs)
-        if hasattr(output, "__await__"):
+        if isinstance(output, CoroutineType):
+            output.close()
             raise TypeError(
                 f"{entry} is async, which a `python:` task cannot call; use `function: {entry}`."
             )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import msgspec
@@ -223,9 +223,9 @@ def _commands(given: Sequence[Any]) -> tuple[Message, ...]:
 
 
 def _object(item: Any) -> Mapping[str, Any]:
-    if not isinstance(item, dict):
-        raise _Wrong("it is no object")
-    return item
+    if isinstance(item, dict):
+        return cast("Mapping[str, Any]", item)
+    raise _Wrong("it is no object")
 
 
 class LineReader:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 Spec = dict[str, Any]
 
-_INTERRUPTED = 130
+_INTERRUPTED = -signal.SIGINT
 
 
 def prepare() -> None:
@@ -77,16 +77,15 @@ def _function(spec: Spec) -> Callable[[], object]:
 
 
 def _exit_code(task: Callable[[], object]) -> int:
-    """Run the task and say what code it exits with, by the interpreter's own rules."""
+    """Run the task and say how it ends by an interpreter's rules: exit code or minus a signal."""
     try:
         task()
     except SystemExit as stop:
         return _code_of(stop)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
     except BaseException as error:  # noqa: BLE001 - the process ends here, as an interpreter would
-        sys.excepthook(type(error), error, _without_us(error.__traceback__))
-        return 1
+        error.with_traceback(_without_us(error.__traceback__))
+        sys.excepthook(type(error), error, error.__traceback__)
+        return _INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
     return 0
 
 
@@ -119,4 +118,7 @@ def _leave(code: int) -> NoReturn:
                 code = (
                     code or 120
                 )  # What Python itself exits with when its output could not be written.
+        if code < 0:
+            signal.signal(-code, signal.SIG_DFL)
+            os.kill(os.getpid(), -code)
         os._exit(code)
