@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from ._answers import AnswerSchema
 from ._nodes import Node, Scalar
 from ._problems import Invalid, Place
 from ._records import ListOf, MapOf, Record
@@ -126,7 +127,7 @@ KINDS: Final[dict[str, Kind]] = {
         secrets=False,
     ),
     "input": Kind(
-        shape=Record({"schema": Json("object"), "message": _TEXT}, blank=True),
+        shape=Record({"schema": AnswerSchema(), "message": _TEXT}, blank=True),
         config=dict,
         given="nothing",
         secrets=False,
