@@ -60,7 +60,7 @@ class Channel(Generic[T]):
         return ChannelStatistics(queued=len(self._items), consumers_waiting=len(self._waiting))
 
     async def _wait(self) -> T:
-        consumer = _Consumer[T](new_spot())
+        consumer: _Consumer[T] = _Consumer(new_spot())  # a subscripted call costs a microsecond
         self._waiting[consumer] = None
         try:
             await consumer.spot

@@ -147,7 +147,7 @@ class Mailbox(Generic[M]):
             with anyio.move_on_after(timeout):
                 return await self.ask(make)
             raise TimeoutError(f"Actor {self._name!r} did not answer within {timeout} s.")
-        reply = Reply[R](self._name, self._settle)
+        reply: Reply[R] = Reply(self._name, self._settle)
         message = make(reply)
         self._asks[reply] = None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
@@ -59,9 +60,9 @@ class Reply(Generic[R]):
 
     def _settle(self, state: str) -> bool:
         if self._state != "open":
-            level, why = (30, "it was answered before")
+            level, why = logging.WARNING, "it was answered before"
             if self._state == "forgotten":
-                level, why = (20, "the asker has gone")
+                level, why = logging.INFO, "the asker has gone"
             LOGGER.log(level, "An answer of actor %r was dropped: %s.", self._name, why)
             return False
         self._state = state

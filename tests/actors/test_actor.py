@@ -261,11 +261,19 @@ async def test_kill_drops_the_mailbox_and_reports_it() -> None:
 
 
 async def test_kill_before_the_first_step_drops_everything() -> None:
-    it = Recording()
-    it.actor.ref.tell("a")
-    it.actor.kill()
-    await it.actor.run()
-    assert (it.handled, it.lost) == ([], ["a"])
+    began: list[bool] = []
+    undelivered: list[Undelivered] = []
+
+    async def begins(_inbox: Mailbox[str]) -> None:
+        began.append(True)
+
+    actor = Actor(begins, name="x", undelivered=undelivered.append)
+    actor.ref.tell("a")
+    actor.kill()
+    await actor.run()
+    await actor.wait_stopped()
+    assert not began
+    assert undelivered == [Undelivered(message="a", to="x", reason="it was killed")]
 
 
 async def test_kill_lets_shielded_clean_up_finish() -> None:

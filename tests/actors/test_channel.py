@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from callboard.actors import Channel, ChannelStatistics
+from callboard.actors._channel import FAIR
 
 
 class Consumers:
@@ -61,6 +62,8 @@ async def test_a_cancelled_consumer_is_passed_over() -> None:
         group.start_soon(it.one, "goes", scope)
         await wait_all_tasks_blocked()
         scope.cancel()
+        await wait_all_tasks_blocked()
+        assert it.channel.statistics().consumers_waiting == 1
         it.channel.post(1)
     assert it.got == [("stays", 1)]
     assert it.channel.statistics() == ChannelStatistics(queued=0, consumers_waiting=0)
@@ -73,21 +76,21 @@ async def test_an_item_given_to_a_task_that_asyncio_cancels_goes_back(
 ) -> None:
     """A plain ``Task.cancel`` hits a task whose item is on its way."""
     it = Consumers(Channel[int]())
-    other = asyncio.create_task(it.one("other")) if another_waits else None
+    other = asyncio.create_task(it.one("other"))
     await asyncio.sleep(0)
     task = asyncio.create_task(it.one("cancelled"))
     await asyncio.sleep(0)
     it.channel.post(1)
-    it.channel.post(2)
-    if other is None:
-        assert it.channel.statistics().queued == 1
+    if not another_waits:
+        for item in (2, 3):
+            it.channel.post(item)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    if other is not None:
-        await other
+    await other
+    assert it.got == [("other", 1 if another_waits else 2)]
     rest = [await it.channel.receive() for _ in range(it.channel.statistics().queued)]
-    assert sorted(it.items + rest) == [1, 2]
+    assert rest == ([] if another_waits else [1, 3])  # back to the front of the queue
 
 
 async def test_a_consumer_that_never_waits_lets_others_run() -> None:
@@ -108,6 +111,21 @@ async def test_a_consumer_that_never_waits_lets_others_run() -> None:
         await checkpoint()
         group.start_soon(other)
     assert ran
+
+
+async def test_who_lets_others_run_may_find_that_they_took_everything() -> None:
+    it = Consumers(Channel[int]())
+    for item in range(FAIR + 1):
+        it.channel.post(item)
+    for _ in range(FAIR):
+        await it.channel.receive()
+    async with anyio.create_task_group() as group:
+        group.start_soon(it.one, "")
+        group.start_soon(it.one, "")
+        await wait_all_tasks_blocked()
+        assert it.items == [FAIR]
+        it.channel.post(FAIR + 1)
+    assert it.items == [FAIR, FAIR + 1]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

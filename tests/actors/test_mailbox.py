@@ -115,14 +115,11 @@ async def test_a_sender_cancelled_while_it_waits_for_room_sends_nothing() -> Non
     async with anyio.create_task_group() as group:
         group.start_soon(inbox.send, "never")
         await wait_all_tasks_blocked()
-        group.start_soon(_send_until_cancelled, inbox, group.cancel_scope)
+        group.cancel_scope.cancel()
+        await inbox.send("neither")
+    assert inbox.statistics().senders_waiting == 0
     assert inbox.receive_nowait() == "a"
-    assert inbox.statistics().queued == inbox.statistics().senders_waiting == 0
-
-
-async def _send_until_cancelled(inbox: Mailbox[str], scope: anyio.CancelScope) -> None:
-    scope.cancel()
-    await inbox.send("neither")
+    assert inbox.statistics().queued == 0
 
 
 async def test_a_sender_cancelled_in_the_same_step_as_room_appears_loses_no_place() -> None:
@@ -142,6 +139,15 @@ async def test_a_sender_cancelled_in_the_same_step_as_room_appears_loses_no_plac
         scope.cancel()
         assert [await inbox.receive(), await inbox.receive()] == ["a", "b"]
     assert inbox.statistics().queued == 0
+
+
+async def test_a_drained_mailbox_is_closed() -> None:
+    inbox = Mailbox[str](undelivered=lambda _: None)
+    inbox.post("a")
+    inbox.drain()
+    assert inbox.post("b")
+    assert [message async for message in inbox] == ["a", "b"]
+    assert not inbox.post("c")
 
 
 @pytest.mark.parametrize("end", ["close", "drain", "abandon"])

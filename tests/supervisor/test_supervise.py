@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Self
@@ -326,6 +327,26 @@ async def test_a_failure_during_a_stop_is_logged_and_stops_nobody(
     assert "Child 'b' failed while stopping." in caplog.text
 
 
+async def test_a_supervisor_cancelled_during_a_restart_starts_nobody() -> None:
+    stage = Stage()
+    let_go = anyio.Event()
+
+    async def slow() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await let_go.wait()
+
+    children = [stage.child("a"), ChildSpec(name="slow", start=slow)]
+    work = partial(supervise, children, strategy="one_for_all")
+    async with Supervised(work) as supervised:
+        assert await stage.let_end("a") == "-a"
+        supervised.group.cancel_scope.cancel()
+        let_go.set()
+    assert stage.log == ["-a"]
+
+
 async def test_a_child_is_told_to_stop_and_cancelled_when_it_does_not() -> None:
     log: list[str] = []
 
@@ -358,7 +379,10 @@ async def test_a_child_that_cannot_be_told_is_cancelled(caplog: pytest.LogCaptur
     def broken() -> None:
         raise LookupError("no way")
 
-    children = [stage.child("a"), attrs.evolve(stage.child("b"), stop=broken)]
+    children = [
+        stage.child("a"),
+        attrs.evolve(stage.child("b"), stop=broken, stop_seconds=math.inf),
+    ]
     async with Supervised(lambda: supervise(children)):
         stage.log.clear()
     assert stage.log == ["-b", "-a"]
