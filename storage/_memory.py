@@ -14,7 +14,7 @@ from typing import TypeVar
 import anyio
 import attrs
 
-from ..workflow import ENDED, Event, RunState, StoreError, TaskState
+from ..workflow import ENDED, SETTLED, Event, RunState, StoreError, TaskState
 from ._protocol import (
     EngineInfo,
     Json,
@@ -65,7 +65,8 @@ class MemoryStore:
     """Remembers runs in this process; several engines of the process may share one.
 
     Args:
-        keep: Keep the events.  Without them a run takes less memory, and cannot be loaded again.
+        keep: Keep events and settled tasks.  Without them a run of a million tasks takes some
+            hundred megabytes less, and cannot be loaded again.
     """
 
     def __init__(self, *, keep: bool = True) -> None:
@@ -138,7 +139,10 @@ class MemoryStore:
         if self._keep:
             run.events += transition.events
         for row in transition.tasks:
-            run.tasks[row.task] = row
+            if self._keep or row.state not in SETTLED:
+                run.tasks[row.task] = row
+            else:
+                run.tasks.pop(row.task, None)
         for fence in transition.pool_leases_released:
             self._leases.pop(fence, None)
 

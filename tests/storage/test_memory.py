@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from callboard.storage import MemoryStore, Store
-from callboard.testing._store_conformance import StoreConformance, created
-from callboard.workflow import StoreError
+from callboard.testing._store_conformance import StoreConformance, created, step, task_row
+from callboard.workflow import StoreError, TaskState
 
 
 class TestMemoryStore(StoreConformance):
@@ -22,7 +22,9 @@ class TestMemoryStore(StoreConformance):
 
 async def test_a_store_that_keeps_no_events_says_so() -> None:
     store = MemoryStore(keep=False)
-    await store.commit([created("r")])
-    assert (await store.tasks("r"))[0].task == "b"
+    settled = task_row("r", "b", TaskState.SUCCEEDED)
+    await store.commit([created("r"), step("r", 1, tasks=[settled])])
+    assert [row.task for row in await store.tasks("r")] == ["a"]
+    assert await store.find("r") == ("r",)
     with pytest.raises(StoreError, match="does not keep events"):
         await store.load("r")

@@ -297,3 +297,38 @@ async def test_two_namespaces_share_a_file_and_see_nothing_of_each_other(tmp_pat
         assert len(await two.events("r")) == 1
         assert await two.find("") == ["r"]
         assert await two.unowned() == []
+
+
+async def test_a_locked_file_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who comes while another program writes waits, and succeeds when that has ended."""
+    path = tmp_path / "c.db"
+    monkeypatch.setattr("callboard.storage._sqlite_open.BUSY_TIMEOUT_MS", 1)
+    async with (store := SqliteStore(path)).opened(engine("e")):
+        other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        waits: list[float] = []
+
+        def end_the_third_time(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr("callboard.storage._sqlite_errors.time.sleep", end_the_third_time)
+        await store.commit([created("r", "e")])
+        other.close()
+        assert len(waits) == 3
+
+
+async def test_a_file_locked_for_ever_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "c.db"
+    monkeypatch.setattr("callboard.storage._sqlite_open.BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr("callboard.storage._sqlite_errors.PATIENCE_SECONDS", 0.01)
+    async with (store := SqliteStore(path)).opened(engine("e")):
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="end what else works on the file"):
+            await store.commit([created("r", "e")])
+        other.close()
+        await store.commit([created("r", "e")])
