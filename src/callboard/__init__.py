@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ._tasks import Workflow as Workflow
     from ._tasks import bind as bind
     from ._tasks import task as task
-    from ._tasks import workflow as workflow
     from .engine import BoardLease as BoardLease
     from .engine import Engine as Engine
     from .engine import RunHandle as RunHandle
@@ -47,6 +46,9 @@ if TYPE_CHECKING:
     from .workflow import Timeouts as Timeouts
     from .workflow import UnknownRun as UnknownRun
     from .workflow import UsageError as UsageError
+
+    # After the subpackage of the same name, or type checkers take `callboard.workflow` for that.
+    from ._tasks import workflow as workflow  # isort: skip
 
 _HOMES = {
     "_current": ("Current", "current", "current_sync"),

@@ -169,6 +169,19 @@ class Workflow:
         return builder.finish(output, self.settings), builder.functions
 
 
+@overload
+def workflow(fn: Callable[..., Any], /) -> Workflow: ...
+@overload
+def workflow(
+    fn: None = None,
+    *,
+    name: str | None = None,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    on_failure: str = "skip_downstream",
+    failure_workflow: str | None = None,
+    pools: Mapping[str, int] | None = None,
+) -> Callable[[Callable[..., Any]], Workflow]: ...
 def workflow(
     fn: Callable[..., Any] | None = None,
     *,
@@ -178,7 +191,7 @@ def workflow(
     on_failure: str = "skip_downstream",
     failure_workflow: str | None = None,
     pools: Mapping[str, int] | None = None,
-) -> Any:
+) -> Workflow | Callable[[Callable[..., Any]], Workflow]:
     """Make a function that builds a graph a workflow; a decorator, with or without arguments.
 
     The function is called once, when a run starts, with a :class:`Builder` and the run's real input; it runs
