@@ -1,0 +1,103 @@
+"""From DOT text to a drawing: by pygraphviz if it is installed, else by the program ``dot``.
+
+pygraphviz is C code: it draws in a worker process, so that a crash or a slow layout
+hurts nobody else.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from typing import Any, Final, Literal, get_args
+
+import anyio
+import anyio.to_process
+import anyio.to_thread
+
+from .workflow import CallboardError, UsageError
+
+DrawnFormat = Literal["svg", "png", "pdf"]
+FORMATS: Final = get_args(DrawnFormat)
+"""What needs a drawing program; DOT, Mermaid and JSON need none."""
+
+DRAW_SECONDS: Final = 120.0
+"""How long one drawing may take."""
+
+
+def can_draw(kind: str) -> None:
+    """Refuse a format that nothing here draws.
+
+    Raises:
+        UsageError: it names the remedies.
+    """
+    if not _has_pygraphviz() and shutil.which("dot") is None:
+        raise _lacking(kind)
+
+
+def _has_pygraphviz() -> bool:
+    return importlib.util.find_spec("pygraphviz") is not None
+
+
+def _lacking(kind: str) -> UsageError:
+    return UsageError(
+        f"a {kind} picture needs something that draws: pip install 'callboard[draw]', or install "
+        f"Graphviz so that the program dot is found; .dot, .mmd and .json need neither"
+    )
+
+
+async def draw(dot: str, kind: str) -> bytes:
+    """Return the drawing of a DOT text.
+
+    Args:
+        dot: The graph.
+        kind: ``svg``, ``png`` or ``pdf``.
+
+    Raises:
+        UsageError: the format is none of these, or nothing that draws is installed.
+        CallboardError: it could not be drawn.
+    """
+    if kind not in FORMATS:
+        raise UsageError(f"pictures are drawn as {', '.join(FORMATS)}, not as {kind!r}")
+    drawn: bytes | None = None
+    with anyio.move_on_after(DRAW_SECONDS):
+        drawn = await _drawn(dot, kind)
+    if drawn is None:
+        raise CallboardError(
+            f"the picture was not drawn within {DRAW_SECONDS:g} s, its graph is too large for "
+            f"that; write it as .dot, .mmd or .json instead"
+        )
+    return drawn
+
+
+async def _drawn(dot: str, kind: str) -> bytes:
+    if _has_pygraphviz():
+        try:
+            return await anyio.to_process.run_sync(_by_pygraphviz, dot, kind, cancellable=True)
+        except Exception as error:
+            if shutil.which("dot") is None:
+                raise CallboardError(f"the picture could not be drawn: {error}") from error
+    return await anyio.to_thread.run_sync(_by_program, dot, kind, abandon_on_cancel=True)
+
+
+def _by_pygraphviz(dot: str, kind: str) -> bytes:
+    import signal
+
+    import pygraphviz
+
+    # In the worker: Ctrl-C in a terminal reaches it, too, and must not end the drawing.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    graph: Any = pygraphviz.AGraph(string=dot)
+    drawn: bytes = graph.draw(format=kind, prog="dot")
+    return drawn
+
+
+def _by_program(dot: str, kind: str) -> bytes:
+    import graphviz
+
+    try:
+        drawn: bytes = graphviz.Source(dot).pipe(format=kind)
+    except graphviz.ExecutableNotFound as error:
+        raise _lacking(kind) from error
+    except graphviz.CalledProcessError as error:
+        raise CallboardError(f"the picture could not be drawn: {error}") from error
+    return drawn

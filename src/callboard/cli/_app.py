@@ -1,0 +1,338 @@
+"""Every command with its arguments; what a command does is imported when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ._outcome import Settings
+
+DEFAULT_STORE = "sqlite:///callboard.db"
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _note_debug(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value:
+        context.ensure_object(Settings).debug = True
+
+
+def _debug(command: _F) -> _F:
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=_note_debug,
+        help="Show the traceback of an error.",
+    )(command)
+
+
+def _store(command: _F) -> _F:
+    return click.option(
+        "--store",
+        metavar="URL",
+        envvar="CALLBOARD_STORE",
+        show_envvar=True,
+        default=DEFAULT_STORE,
+        show_default=True,
+        help="Where runs are remembered: sqlite:///FILE (four slashes: absolute).",
+    )(command)
+
+
+def _json(command: _F) -> _F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(command)
+
+
+def _backend(command: _F) -> _F:
+    return click.option(
+        "--backend",
+        type=click.Choice(["asyncio", "trio"]),
+        default="asyncio",
+        show_default=True,
+        help="The event loop that runs everything.",
+    )(command)
+
+
+def _common(command: _F) -> _F:
+    for option in (_debug, _backend, _json, _store):
+        command = option(command)
+    return command
+
+
+def _staying(command: _F) -> _F:
+    """Add what `run` and `resume` share: they stay until the end."""
+    for option in (
+        click.option("--no-progress", is_flag=True, help="Do not show what happens meanwhile."),
+        click.option(
+            "--pictures",
+            type=click.Path(file_okay=False, path_type=Path),
+            metavar="DIR",
+            help="Leave one SVG for each change, named by the number of its last event.",
+        ),
+        click.option(
+            "--picture",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="OUT",
+            help="Leave the last picture; the ending says how: .svg .png .pdf .dot .mmd .json.",
+        ),
+        click.option(
+            "--concurrency",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Attempts at once; 4 for each CPU, at least 8, if not given.",
+        ),
+    ):
+        command = option(command)
+    return _common(command)
+
+
+_run = click.argument("run", required=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="callboard", prog_name="callboard")
+@_debug
+def app() -> None:
+    """Run work made of steps that depend on each other, so that it survives crashes."""
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+@app.command()
+@click.argument("file")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="K=V", help="An input of the workflow; repeatable."
+)
+@click.option("--run-id", metavar="ID", help="The run's id; made up if not given.")
+@_staying
+def run(file: str, inputs: tuple[str, ...], run_id: str | None, **options: Any) -> int:
+    """Start a run of FILE and stay with it until it ends.
+
+    FILE is YAML, JSON, or a workflow in Python as flow.py:name or module:name.
+    """
+    from ._run import Stay, run_file
+
+    return run_file(file, inputs, run_id, Stay(**options))
+
+
+@app.command()
+@_run
+@_staying
+def resume(run: str | None, **options: Any) -> int:
+    """Carry on RUN, or every unfinished run that nobody is running.
+
+    Without RUN, paused runs are named and left alone; a paused RUN is taken up and stays paused.
+    """
+    from ._run import Stay, resume_runs
+
+    return resume_runs(run, Stay(**options))
+
+
+# --- definitions --------------------------------------------------------------------------------
+
+
+@app.command()
+@click.argument("file")
+@click.option("--strict", is_flag=True, help="Also refuse lonely tasks and separate parts.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@_debug
+def validate(file: str, *, strict: bool, as_json: bool) -> int:
+    """Say everything that is wrong with FILE, or what it is made of."""
+    from ._files import validate_file
+
+    return validate_file(file, strict=strict, as_json=as_json)
+
+
+@app.command()
+@click.argument("file_or_run", metavar="[FILE_OR_RUN]", required=False)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="OUT",
+    help="Write it there; the ending says how: .svg .png .pdf .dot .mmd .json.",
+)
+@click.option("--at", type=click.IntRange(min=1), metavar="N", help="As it was after event N.")
+@_common
+def picture(file_or_run: str | None, **options: Any) -> int:
+    """Draw a workflow, or a run as of now; without -o the DOT text goes to stdout."""
+    from ._files import draw_picture
+
+    return draw_picture(file_or_run, **options)
+
+
+@app.command()
+@_debug
+def schema() -> None:
+    """Print the JSON Schema of workflow files."""
+    from ._files import schema_text
+
+    click.echo(schema_text())
+
+
+# --- looking ------------------------------------------------------------------------------------
+
+
+@app.command()
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N")
+@_common
+def runs(**options: Any) -> int:
+    """List runs, newest first."""
+    from ._look import list_runs
+
+    return list_runs(**options)
+
+
+@app.command()
+@_run
+@_common
+def show(run: str | None, **options: Any) -> int:
+    """Show a run and its tasks; without RUN the latest."""
+    from ._look import show_run
+
+    return show_run(run, **options)
+
+
+@app.command()
+@_run
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
+@_common
+def events(run: str | None, **options: Any) -> int:
+    """Tell what happened in a run, one line an event; --json gives one JSON object a line."""
+    from ._look import tell_events
+
+    return tell_events(run, **options)
+
+
+@app.command()
+@_run
+@click.argument("task", required=False)
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
+@_common
+def logs(run: str | None, task: str | None, **options: Any) -> int:
+    """Print what the tasks of a run wrote; --json gives one JSON object a line.
+
+    RUN may be the word "latest".
+    """
+    from ._look import print_logs
+
+    return print_logs(run, task, **options)
+
+
+@app.command()
+@_run
+@click.argument("task", required=False)
+@_common
+def why(run: str | None, task: str | None, **options: Any) -> int:
+    """Tell why tasks are not running: what each waits for, and who holds it.
+
+    RUN may be the word "latest".
+    """
+    from ._look import tell_why
+
+    return tell_why(run, task, **options)
+
+
+# --- acting -------------------------------------------------------------------------------------
+
+
+@app.command()
+@click.argument("run")
+@_common
+def pause(run: str, **options: Any) -> int:
+    """Start nothing more of a run until it is unpaused; what runs goes on."""
+    from ._act import act
+
+    return act("pause", run, **options)
+
+
+@app.command()
+@click.argument("run")
+@_common
+def unpause(run: str, **options: Any) -> int:
+    """Start tasks of a paused run again."""
+    from ._act import act
+
+    return act("unpause", run, **options)
+
+
+@app.command()
+@click.argument("run")
+@click.option("--reason", default="cancelled", metavar="TEXT", help="Why; the run keeps it.")
+@_common
+def cancel(run: str, **options: Any) -> int:
+    """Stop everything of a run and end it as cancelled."""
+    from ._act import act
+
+    return act("cancel", run, **options)
+
+
+@app.command()
+@click.argument("run")
+@click.argument("task")
+@_common
+def restart(run: str, **options: Any) -> int:
+    """Do a task and all behind it anew, also in a run that has ended."""
+    from ._act import act
+
+    return act("restart", run, **options)
+
+
+@app.command()
+@click.argument("run")
+@click.argument("task")
+@click.argument("value", metavar="JSON")
+@_common
+def answer(run: str, **options: Any) -> int:
+    """Tell a waiting task what it waits for."""
+    from ._act import act
+
+    return act("answer", run, **options)
+
+
+@app.command()
+@click.argument("run")
+@click.argument("task")
+@click.option(
+    "--state",
+    required=True,
+    type=click.Choice(["succeeded", "not_ready", "failed", "skipped", "cancelled"]),
+    help="What became of it.",
+)
+@click.option("--output", "value", metavar="JSON", help="Its output.")
+@_common
+def settle(run: str, **options: Any) -> int:
+    """Set a task's outcome by hand."""
+    from ._act import act
+
+    return act("settle", run, **options)
+
+
+# --- the store ----------------------------------------------------------------------------------
+
+
+@app.group()
+def store() -> None:
+    """Look after the place where runs are remembered."""
+
+
+@store.command()
+@_common
+def check(**options: Any) -> int:
+    """Read everything that is stored and say whether it is sound."""
+    from ._upkeep import check_store
+
+    return check_store(**options)
+
+
+@store.command()
+@_common
+def migrate(**options: Any) -> int:
+    """Bring the store's tables up to date with this version of callboard."""
+    from ._upkeep import migrate_store
+
+    return migrate_store(**options)

@@ -1,0 +1,253 @@
+"""`run` and `resume`: take runs up, show what happens, stay to the end, say what came of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import attrs
+import click
+
+from .._loading import load
+from .._tasks import Workflow
+from ..engine import Engine, RunHandle
+from ..storage import RunQuery, Store, open_store
+from ..supervisor import Live
+from ..workflow import Run, RunOwned, RunResult, RunState, UsageError, WorkflowSpec
+from . import _text as text
+from ._announce import Announcer
+from ._outcome import BROKEN, DONE, FAILED, INTERRUPTED, NOT_READY, exit_code
+from ._pictures import EACH, Pictures, check_target
+from ._progress import Progress, new_progress
+from ._reading import find_run, open_existing
+from ._signals import listen
+from ._summary import summary
+
+UNFINISHED = frozenset({RunState.PENDING, RunState.RUNNING})
+
+
+@attrs.frozen(kw_only=True)
+class Stay:
+    """How `run` and `resume` stay with their runs."""
+
+    store: str
+    backend: str
+    as_json: bool
+    no_progress: bool
+    concurrency: int | None
+    picture: Path | None
+    pictures: Path | None
+
+    def check(self) -> None:
+        """Refuse what could not be drawn, before anything is begun."""
+        check_target(self.picture)
+        if self.pictures is not None:
+            check_target(self.pictures / f"0.{EACH}")
+
+    def engine(self, store: Store) -> Engine:
+        """Return an engine that takes up nothing by itself and stops at once when it is left."""
+        return Engine(store, concurrency=self.concurrency, recover="none", board=False, grace=0)
+
+
+def run_file(file: str, inputs: Sequence[str], run_id: str | None, stay: Stay) -> int:
+    """Start a run of a file; nothing is stored if the file or an input is wrong."""
+    workflow = load(file)
+    given = _inputs(workflow, inputs)
+    stay.check()
+    engine = stay.engine(open_store(stay.store))
+
+    async def start(session: Session) -> None:
+        if isinstance(workflow, WorkflowSpec):
+            let_import(workflow.folder)
+            session.add(await engine.start(workflow, given, run_id=run_id))
+        else:
+            session.add(await engine.start(workflow, run_id=run_id, **given))
+
+    return _in_session(engine, stay, start)
+
+
+def resume_runs(run: str | None, stay: Stay) -> int:
+    """Carry on one run, or all that nobody is running."""
+    stay.check()
+    if run is None and (stay.picture or stay.pictures):
+        raise UsageError("a picture is of one run; name the RUN to resume")
+    engine = stay.engine(open_existing(stay.store))
+
+    async def take_up(session: Session) -> None:
+        if run is None:
+            await _resume_all(session)
+        else:
+            await _resume(session, await find_run(engine.store, run))
+
+    return _in_session(engine, stay, take_up, many=run is None)
+
+
+def _inputs(workflow: Workflow | WorkflowSpec, texts: Sequence[str]) -> dict[str, Any]:
+    from ..definitions import check_inputs, parse_input_text
+
+    if isinstance(workflow, WorkflowSpec):
+        return check_inputs(workflow, dict(parse_input_text(each, workflow) for each in texts))
+    return dict(parse_input_text(each, WorkflowSpec(name=workflow.name)) for each in texts)
+
+
+async def _resume(session: Session, name: str) -> None:
+    let_import((await session.engine.tree.load(name)).spec.folder)
+    session.add(await session.engine.resume(name))
+
+
+def let_import(folder: str | None) -> None:
+    """Let functions be found beside the file that names them, as Python does for a script."""
+    if folder is not None and folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
+async def _resume_all(session: Session) -> None:
+    """Take up what nobody runs; what is owned or paused is named.
+
+    Runs that another run waits for are taken up by that one.
+    """
+    store = session.engine.store
+    free = set(await store.unowned())
+    rows = [
+        row
+        for row in await store.runs(RunQuery(states=UNFINISHED, limit=1_000_000))
+        if row.parent_task is None
+    ]
+    for row in reversed(rows):
+        if row.paused:
+            unpause = text.command("unpause", row.run, store=session.stay.store)
+            session.say(f"run {row.run} of {row.workflow} is paused and stays so; {unpause}")
+        elif row.run in free:
+            try:
+                await _resume(session, row.run)
+            except RunOwned as owned:
+                session.say(f"skipped: {owned}")
+        else:
+            owner = await store.owner(row.run)
+            where = f" (process {owner[0].pid} on {owner[0].host})" if owner else ""
+            session.say(
+                f"skipped: run {row.run} of {row.workflow} is run by a living engine{where}"
+            )
+    if not session.lives:
+        session.say("there is no run to carry on")
+
+
+# --- a session ----------------------------------------------------------------------------------
+
+
+@attrs.define(eq=False)
+class Session:
+    """The runs that this process stays with, and who tells about them.
+
+    Attributes:
+        ended: Runs that had ended before they could be taken up.
+        interrupted: Whether a signal asked to stop.
+    """
+
+    engine: Engine
+    stay: Stay
+    progress: Progress
+    announcer: Announcer
+    pictures: Pictures
+    lives: list[Live] = attrs.field(factory=list[Live])
+    ended: list[RunHandle] = attrs.field(factory=list[RunHandle])
+    interrupted: bool = False
+
+    def say(self, line: str) -> None:
+        """Tell a person something beside the progress."""
+        self.progress.say(line)
+
+    def add(self, handle: RunHandle) -> None:
+        """Stay with a run."""
+        live = handle.live
+        if live is None:
+            self.ended.append(handle)
+            return
+        self.lives.append(live)
+        run = live.run
+        self.say(f"run {run.id} of {run.spec.name} in {self.stay.store}")
+        if run.paused:
+            unpause = text.command("unpause", run.id, store=self.stay.store)
+            self.say(f"run {run.id} is paused, nothing starts before {unpause}")
+        for watcher in (self.progress.watch, self.announcer.watch, self.pictures.watch):
+            live.watchers.append(watcher)
+            watcher(run, [])
+        self.progress.follow(live)
+
+
+def _in_session(
+    engine: Engine,
+    stay: Stay,
+    begin: Callable[[Session], Awaitable[None]],
+    *,
+    many: bool = False,
+) -> int:
+    progress = new_progress(wanted=not stay.no_progress)
+    announcer = Announcer(say=progress.say, store=stay.store)
+    pictures = Pictures(stay.picture, stay.pictures, progress.say)
+    session = Session(engine, stay, progress, announcer, pictures)
+    runs = anyio.run(_serve, session, begin, backend=stay.backend)
+    return _report(session, runs, many=many)
+
+
+async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) -> list[Run]:
+    """Stay with the runs until they have ended or a signal comes; return what became of them."""
+    runs: list[Run] = []
+    async with anyio.create_task_group() as group:
+        with anyio.CancelScope() as scope:
+            await group.start(listen, lambda: _interrupt(session, scope), session.progress.close)
+            group.start_soon(session.progress.serve)
+            group.start_soon(session.pictures.serve)
+            async with session.engine:
+                await begin(session)
+                await _all_ended(session)
+                runs = [await session.engine.tree.load(handle.id) for handle in session.ended]
+        with anyio.CancelScope(shield=True):
+            await session.pictures.finish([live.run for live in session.lives])
+        session.progress.close()
+        group.cancel_scope.cancel()
+    return [*runs, *(live.run for live in session.lives if live.failure is None)]
+
+
+def _interrupt(session: Session, scope: anyio.CancelScope) -> None:
+    session.interrupted = True
+    session.say("stopping in order; once more stops at once")
+    scope.cancel()
+
+
+async def _all_ended(session: Session) -> None:
+    for live in session.lives:
+        await live.done.wait()
+    # Clean-up workflows, and children that are still being stopped.
+    while others := list(session.engine.tree.live.values()):
+        for live in others:
+            await live.done.wait()
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+def _report(session: Session, runs: Sequence[Run], *, many: bool) -> int:
+    as_json, durable = session.stay.as_json, session.engine.store.durable
+    for run in runs:
+        click.echo(summary(run, session.stay.store, durable=durable), err=as_json)
+    if as_json and many:
+        click.echo(text.dumps([RunResult.of(run).to_json() for run in runs]))
+    elif as_json and runs:
+        click.echo(text.dumps(RunResult.of(runs[0]).to_json()))
+    sys.stdout.flush()
+    failures = [live.failure for live in session.lives if live.failure is not None]
+    if failures:
+        raise failures[0] if len(failures) == 1 else ExceptionGroup("runs were set aside", failures)
+    if session.interrupted and not durable:
+        return INTERRUPTED
+    return worst([exit_code(run.state) for run in runs])
+
+
+def worst(codes: Sequence[int]) -> int:
+    """Return the exit code for several runs."""
+    order = (BROKEN, INTERRUPTED, FAILED, NOT_READY)
+    return next((code for code in order if code in codes), DONE)

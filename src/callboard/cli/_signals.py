@@ -1,0 +1,45 @@
+"""The first signal asks to stop in order, the second one stops at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import anyio
+from anyio.abc import TaskStatus
+
+from ._outcome import INTERRUPTED
+
+
+def _wanted() -> list[signal.Signals]:
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        wanted.append(signal.SIGHUP)  # Under nohup it stays ignored.
+    return wanted
+
+
+async def listen(
+    first: Callable[[], None],
+    last_words: Callable[[], None],
+    *,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+) -> None:
+    """Call ``first`` at the first signal; at the second one end this process where it stands.
+
+    That is safe at any moment: it is what a power cut does, too.  The helper that holds the
+    processes of the tasks ends them when this process is gone.
+    """
+    if sys.platform == "win32":  # There Ctrl-C arrives as KeyboardInterrupt alone.
+        task_status.started()
+        return
+    asked = False
+    with anyio.open_signal_receiver(*_wanted()) as signals:
+        task_status.started()
+        async for _ in signals:
+            if asked:
+                last_words()
+                os._exit(INTERRUPTED)
+            asked = True
+            first()
