@@ -308,6 +308,11 @@ class RunHandle:
         self.id = run_id
         self._live = live
 
+    @property
+    def live(self) -> Live | None:
+        """The run's actor and state in this engine, None if it had none: for tools, not for applications."""
+        return self._live
+
     async def result(self) -> RunResult:
         """Return what the run came to when it has ended; cancelling this only stops waiting.
 
