@@ -80,7 +80,7 @@ class Timeouts:
 
 @attrs.frozen(kw_only=True)
 class Stop:
-    """How an attempt is stopped: told, terminated after ``grace`` seconds, killed ``term`` later."""
+    """How an attempt is stopped: told, terminated after ``grace`` seconds, killed after ``term``."""
 
     grace: float = 10.0
     term: float = 5.0
@@ -155,6 +155,7 @@ class WorkflowSpec:
         pools: Slots shared by all runs on one store, by name.
         output: An expression (with its ``${{ }}``) or plain JSON.
         folder: What relative paths and imports start from.
+        expressions: Whether texts in it may hold ``${{ }}``; otherwise references are data.
     """
 
     name: str
@@ -169,6 +170,7 @@ class WorkflowSpec:
     output: Any = None
     promises: tuple[str, ...] = ()
     folder: str | None = None
+    expressions: bool = False
 
 
 @attrs.frozen(kw_only=True)

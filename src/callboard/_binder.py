@@ -47,7 +47,7 @@ class Binder:
     def settings(self, run: Run, task: Task) -> Settings:
         """Return a kind's own settings and environment with expressions resolved."""
         config, env = task.spec.config, task.spec.options.env
-        if run.spec.folder is None or (not config and not env and not task.spec.inputs):
+        if not (config or env or task.spec.inputs):
             return Settings(config, env)
         scope = self._scope(run)
         bind = self._expressions.bind
@@ -63,7 +63,7 @@ class Binder:
         return self._resolve(run, run.spec.output)
 
     def _resolve(self, run: Run, value: Any) -> Any:
-        if run.spec.folder is None:
+        if not run.spec.expressions:
             return resolve_refs(value, lambda name: run.tasks[name].output)
         return self._expressions.bind(value, self._scope(run))
 

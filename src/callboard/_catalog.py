@@ -38,9 +38,10 @@ class Catalog:
             return found
         if isinstance(found, Workflow):
             return found.build()[0]
-        from .definitions import load_file
+        from ._loading import load
 
-        return load_file(Path(folder or ".") / reference)
+        loaded = load(Path(folder or ".") / reference)
+        return loaded.build()[0] if isinstance(loaded, Workflow) else loaded
 
     def check_inputs(self, spec: WorkflowSpec, given: Any) -> Any:
         """Return inputs checked against what the workflow declares, with defaults."""

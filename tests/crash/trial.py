@@ -69,12 +69,14 @@ async def trial(
     if crash_at is not None:
         env["CALLBOARD_CRASH_AT"] = crash_at
     options = ["--store", store, "--backend", backend]
-    first = subprocess.Popen(  # noqa: ASYNC220 - killed by its id, on purpose
-        command("run", str(flow), "--run-id", run, "--no-progress", *options),
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    errors = folder / "stderr"
+    with errors.open("wb") as stderr:
+        first = subprocess.Popen(  # noqa: ASYNC220 - killed by its id, on purpose
+            command("run", str(flow), "--run-id", run, "--no-progress", *options),
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
     if after is not None:
         with anyio.move_on_after(after):
             await _ended(first)
@@ -82,8 +84,7 @@ async def trial(
             os.kill(first.pid, signal.SIGKILL)
     await _ended(first)
     if first.returncode not in (-signal.SIGKILL, 0):
-        text = first.stderr.read().decode() if first.stderr else ""
-        raise BrokenPromise(f"the first process ended with {first.returncode}: {text}")
+        raise BrokenPromise(f"the first process ended with {first.returncode}: {errors.read_text()}")
     await anyio.sleep(1.0)
     _nothing_carries(run, "one second after the kill")
     done_before = await _settled(run, options)
@@ -129,7 +130,11 @@ async def _json(*args: str) -> tuple[int, Any]:
     ended = await anyio.to_thread.run_sync(
         lambda: subprocess.run(command(*args, "--json"), capture_output=True, timeout=RUN_SECONDS, check=False)
     )
-    return ended.returncode, json.loads(ended.stdout) if ended.returncode == 0 else ended.stderr
+    if ended.returncode != 0:
+        return ended.returncode, ended.stderr
+    if args[0] == "events":
+        return 0, [json.loads(line) for line in ended.stdout.splitlines()]
+    return 0, json.loads(ended.stdout)
 
 
 async def _settled(run: str, options: list[str]) -> set[str] | None:

@@ -110,7 +110,7 @@ def _build(node: Node, problems: Problems) -> Built:
     fields = {key: value for key, value in found.items() if value is not INVALID}
     name = fields.pop("workflow", None) or Path(problems.source).stem or "workflow"
     specs = tuple(draft.spec() for draft in drafts if draft.id)
-    spec = WorkflowSpec(name=name, tasks=specs, inputs=inputs, **fields)
+    spec = WorkflowSpec(name=name, tasks=specs, inputs=inputs, expressions=True, **fields)
     check_expressions(node, drafts, spec, place)
     return Built(node, spec, drafts)
 
