@@ -1,4 +1,4 @@
-"""The kernel: what a workflow is and what follows from what happened; pure, without I/O or clock."""
+"""The kernel: what a workflow is and what follows from what happened; pure, no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -99,23 +99,16 @@ from ._evolve import new_run as new_run
 from ._graph import CycleError as CycleError
 from ._machine import apply as apply
 from ._machine import start as start
+from ._results import FrontierItem as FrontierItem
+from ._results import HoleResult as HoleResult
 from ._results import (
-    Front as Front,
     RunResult as RunResult,
+)
+from ._results import (
     TaskResult as TaskResult,
 )
 from ._run import Hole as Hole
-from ._results import (
-    Front as Front,
-    RunResult as RunResult,
-    TaskResult as TaskResult,
-)
 from ._run import Run as Run
-from ._results import (
-    Front as Front,
-    RunResult as RunResult,
-    TaskResult as TaskResult,
-)
 from ._run import Task as Task
 from ._states import (
     ENDED as ENDED,

@@ -80,7 +80,7 @@ class Timeouts:
 
 @attrs.frozen(kw_only=True)
 class Stop:
-    """How an attempt is stopped: told, terminated after ``grace`` seconds, killed after ``term``."""
+    """How an attempt is stopped: told, terminated ``grace`` seconds later, then killed."""
 
     grace: float = 10.0
     term: float = 5.0

@@ -1,37 +1,38 @@
-"""What a run came to, or has come to so far: facts for people and programs, in the shape of the JSON contract."""
+"""What a run came to, as values: questions about it, and its JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import attrs
 
-from ._definition import Failure
-from ._errors import PromiseBroken, RunCancelled, RunFailed, UsageError
-from ._graph import Vertex, ancestors, descendants
+from ._definition import Failure, TaskSpec
+from ._errors import PromiseBroken, Refused, RunCancelled, RunFailed
+from ._message import message
 from ._run import Hole, Run, Task
-from ._states import RunState, TaskState
+from ._states import ENDED, FAILED, NOT_READY, SETTLED, SUCCEEDED, RunState, TaskState
 
-_BLOCKING = frozenset({TaskState.FAILED, TaskState.NOT_READY})
-_NOT_DONE = frozenset(set(TaskState) - {TaskState.SUCCEEDED})
+Json: TypeAlias = Any
+"""None, booleans, numbers, text, lists, and dictionaries with text keys."""
 
-
-def iso(at: float | None) -> str | None:
-    """Return a wall time as ISO 8601 in UTC, to the microsecond."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+_FAR: float = float("inf")
 
 
-@attrs.frozen(kw_only=True)
+@message
 class TaskResult:
-    """What one task came to."""
+    """What a task came to, in its latest generation.
+
+    Attributes:
+        attempts: How many attempts there were.
+        needs: What it runs after: ids of tasks, and of holes behind a ``#``.
+        done: Whether it let its successors go: it succeeded, or was skipped by its own condition.
+        started_at: When its first attempt began, in seconds since the epoch.
+    """
 
     id: str
-    name: str
-    label: str
+    spec: TaskSpec
     state: TaskState
     reason: str | None
     generation: int
@@ -40,42 +41,49 @@ class TaskResult:
     created_by: str | None
     output: Any
     error: Failure | None
+    done: bool
     started_at: float | None
     ended_at: float | None
-    critical: bool
-    timeout: float | None
 
-    @classmethod
-    def of(cls, task: Task) -> TaskResult:
-        """Return the facts about a task as it stands."""
-        timeout = task.spec.options.timeout
-        return cls(
-            id=task.id,
-            name=task.spec.name,
-            label=task.spec.name,
-            state=task.state,
-            reason=task.reason,
-            generation=task.generation,
-            attempts=task.attempt,
-            needs=tuple(earlier.id for earlier in task.before),
-            created_by=task.created_by,
-            output=task.output,
-            error=task.error,
-            started_at=task.started_at,
-            ended_at=task.ended_at,
-            critical=task.spec.options.critical,
-            timeout=None if timeout is None else timeout.attempt,
-        )
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.spec.name
+
+    @property
+    def label(self) -> str:
+        """What repeats of it share."""
+        return self.spec.name
 
     @property
     def seconds(self) -> float | None:
-        """How long the latest attempt took."""
+        """How long it took from its first start to its end, if it has both."""
         if self.started_at is None or self.ended_at is None:
             return None
         return self.ended_at - self.started_at
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the facts as plain JSON."""
+    @classmethod
+    def of(cls, task: Task) -> TaskResult:
+        """Return what a task has come to by now."""
+        return cls(
+            id=task.id,
+            spec=task.spec,
+            state=task.state,
+            reason=task.reason,
+            generation=task.generation,
+            attempts=task.attempt,
+            needs=tuple([earlier.id for earlier in task.before]),
+            created_by=task.created_by,
+            output=task.output,
+            error=task.error,
+            done=task.released,
+            started_at=task.first_at,
+            ended_at=task.ended_at,
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return it as JSON."""
+        error = self.error
         return {
             "name": self.name,
             "label": self.label,
@@ -85,31 +93,65 @@ class TaskResult:
             "attempts": self.attempts,
             "needs": list(self.needs),
             "created_by": self.created_by,
-            "output": self.output,
-            "error": failure_json(self.error),
+            "output": plain(self.output),
+            "error": None
+            if error is None
+            else {"kind": error.kind, "message": error.message, "detail": plain(error.detail)},
             "started_at": iso(self.started_at),
             "ended_at": iso(self.ended_at),
         }
 
 
-def failure_json(failure: Failure | None) -> dict[str, Any] | None:
-    """Return a failure as plain JSON."""
-    if failure is None:
-        return None
-    return {"kind": failure.kind, "message": failure.message, "detail": failure.detail}
+@attrs.frozen(kw_only=True)
+class HoleResult:
+    """A place where tasks may still come, or could have."""
+
+    id: str
+    shape: str
+    owner: str | None
+    tasks: tuple[str, ...]
+    needs: tuple[str, ...]
+    open: bool
+
+    @classmethod
+    def of(cls, hole: Hole) -> HoleResult:
+        """Return a hole as it stands."""
+        return cls(
+            id=hole.id.removeprefix("#"),
+            shape=hole.shape,
+            owner=hole.owner,
+            tasks=tuple(hole.tasks),
+            needs=tuple(earlier.id for earlier in hole.before),
+            open=not hole.closed,
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return it as JSON."""
+        return {
+            "id": self.id,
+            "shape": self.shape,
+            "owner": self.owner,
+            "tasks": list(self.tasks),
+            "open": self.open,
+        }
 
 
 @attrs.frozen(kw_only=True)
-class Front:
-    """A task that the run could not get past, or has not got past yet."""
+class FrontierItem:
+    """A task at which a run came to a halt, or stands.
+
+    Attributes:
+        blocked_by: What is directly in front of it and has not let it go.
+        subtree: It and all behind it.
+    """
 
     task: str
     state: TaskState
     blocked_by: tuple[str, ...]
     subtree: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the facts as plain JSON."""
+    def to_json(self) -> dict[str, Json]:
+        """Return it as JSON."""
         return {
             "task": self.task,
             "state": str(self.state),
@@ -118,14 +160,15 @@ class Front:
         }
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True)
 class RunResult:
-    """What a run came to.
+    """What a run has come to, by now or in the end; it does not change with the run.
 
     Attributes:
-        tasks: Facts about each task, by id, in creation order.
-        order: Ids of tasks by their start.
-        output: What the run's ``output`` gave.
+        run: The id of the run.
+        tasks: All tasks by id, in the order of their creation.
+        order: Ids of tasks in the order of their first start.
+        started_at: When the run was created, in seconds since the epoch.
     """
 
     run: str
@@ -133,19 +176,18 @@ class RunResult:
     state: RunState
     paused: bool
     reason: str | None
-    started_at: float | None
+    started_at: float
     ended_at: float | None
     inputs: Any
     output: Any
     tasks: Mapping[str, TaskResult]
     order: tuple[str, ...]
-    holes: tuple[dict[str, Any], ...]
-    promises: tuple[dict[str, Any], ...]
-    _run: Run = attrs.field(alias="run_graph", repr=False)
+    holes: tuple[HoleResult, ...] = ()
+    promises: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, run: Run) -> RunResult:
-        """Return the facts about a run as it stands; later changes of the run do not change them."""
+        """Return what a run has come to by now."""
         return cls(
             run=run.id,
             workflow=run.spec.name,
@@ -158,155 +200,203 @@ class RunResult:
             output=run.output,
             tasks={name: TaskResult.of(task) for name, task in run.tasks.items()},
             order=tuple(run.order),
-            holes=tuple(_hole_json(hole) for hole in run.holes.values()),
-            promises=tuple(
-                {"text": text, "by": None, "state": "settled" if run.ended else "holding"}
-                for text in run.spec.promises
-            ),
-            run_graph=run,
+            holes=tuple(HoleResult.of(hole) for hole in run.holes.values()),
+            promises=run.spec.promises,
         )
 
-    # --- how it went ------------------------------------------------------------------------------------------
+    # --- how it went ------------------------------------------------------------------------------
 
     def is_ready(self) -> bool:
         """Return whether every task succeeded."""
-        return all(task.state is TaskState.SUCCEEDED for task in self.tasks.values())
+        return all(task.state is SUCCEEDED for task in self.tasks.values())
 
     def is_failed(self) -> bool:
-        """Return whether a task failed."""
-        return any(task.state is TaskState.FAILED for task in self.tasks.values())
+        """Return whether a task failed, or the run did."""
+        failed = self.state in (RunState.FAILED, RunState.PROMISE_BROKEN)
+        return failed or self.first_error() is not None
 
     def is_timed_out(self) -> bool:
-        """Return whether the run's timeout ended it."""
+        """Return whether the run took longer than it may."""
         return self.state is RunState.TIMED_OUT
 
     def is_not_ready(self) -> bool:
-        """Return whether a task was not ready and none failed."""
-        found = any(task.state is TaskState.NOT_READY for task in self.tasks.values())
-        return found and not self.is_failed()
+        """Return whether the run ended not_ready: nothing failed, but something was not ready."""
+        return self.state is RunState.NOT_READY
 
     def first_error(self) -> TaskResult | None:
-        """Return the task that failed first, by time and id."""
-        return self._first(TaskState.FAILED)
+        """Return the task that failed first, by time and name."""
+        return self._first(FAILED)
 
     def first_in_progress(self) -> TaskResult | None:
-        """Return the task that was not ready first, by time and id."""
-        return self._first(TaskState.NOT_READY)
+        """Return the task that was the first not to be ready, by time and name."""
+        return self._first(NOT_READY)
 
     def _first(self, state: TaskState) -> TaskResult | None:
-        found = [task for task in self.tasks.values() if task.state is state]
-        return min(found, key=lambda each: (each.ended_at or 0.0, each.id), default=None)
+        found = (task for task in self.tasks.values() if task.state is state)
+        return min(found, key=_by_time, default=None)
 
-    def raise_for_state(self) -> None:
-        """Return if the run succeeded.
+    def raise_for_state(self) -> RunResult:
+        """Return the result itself, unless the run has ended and has not succeeded.
 
         Raises:
-            PromiseBroken, RunCancelled, RunFailed: it did not; the sentence names the first task that failed.
+            RunFailed: it ended failed, not_ready or timed_out.
+            PromiseBroken: it did what a promise ruled out.
+            RunCancelled: it was cancelled.
         """
-        if self.state is RunState.SUCCEEDED:
-            return
-        message = f"run {self.run!r} of {self.workflow!r} {_ENDINGS.get(self.state, f'is {self.state}')}"
-        first = self.first_error() or self.first_in_progress()
-        if first is not None:
-            error = first.error
-            why = f"{error.kind}: {error.message}" if error else first.reason or str(first.state)
-            message = f"{message}: task {first.id!r}: {why}"
-        elif self.reason:
-            message = f"{message}: {self.reason}"
-        kind = _RAISED.get(self.state, RunFailed)
-        raise kind(message, run_id=self.run, result=self)
+        if self.state not in ENDED or self.state is RunState.SUCCEEDED:
+            return self
+        words = self._sentence()
+        if self.state is RunState.CANCELLED:
+            raise RunCancelled(words, run_id=self.run, result=self)
+        if self.state is RunState.PROMISE_BROKEN:
+            raise PromiseBroken(words, run_id=self.run, result=self)
+        raise RunFailed(words, run_id=self.run, result=self)
 
-    # --- where it stands in the graph -------------------------------------------------------------------------
+    def _sentence(self) -> str:
+        words = f"run {self.run!r} of workflow {self.workflow!r} ended {self.state}"
+        first = self.first_error()
+        if first is None or first.error is None:
+            return words if self.reason is None else f"{words}: {self.reason}"
+        return f"{words}: task {first.id!r} failed ({first.error.kind}): {first.error.message}"
 
-    def frontier(self) -> list[Front]:
-        """Return the tasks that the run could not get past, sorted by id.
+    # --- the graph --------------------------------------------------------------------------------
 
-        A task that is not done is one of them if it failed or was not ready, or if nothing in front of it
-        is in its way.
+    def ancestors(self, task: str) -> tuple[str, ...]:
+        """Return all tasks in front of this one, by their creation."""
+        return self._by_creation(task, self._needs())
+
+    def descendants(self, task: str) -> tuple[str, ...]:
+        """Return all tasks behind this one, by their creation."""
+        return self._by_creation(task, self._followers())
+
+    def frontier(self) -> list[FrontierItem]:
+        """Return where the run stands: what failed or was not ready, and what nothing blocks.
+
+        Tasks that let their successors go are no part of it.  By time and name.
         """
-        if self.state is RunState.SUCCEEDED:
-            return []
-        fronts: list[Front] = []
-        for name in sorted(self.tasks):
-            task = self.tasks[name]
-            if task.state is TaskState.SUCCEEDED:
-                continue
-            blockers = tuple(sorted(need for need in task.needs if self._blocks(need)))
-            if task.state in _BLOCKING or not blockers:
-                subtree = (name, *self.descendants(name))
-                fronts.append(
-                    Front(task=name, state=task.state, blocked_by=blockers, subtree=tuple(sorted(subtree)))
-                )
-        return fronts
-
-    def _blocks(self, need: str) -> bool:
-        task = self.tasks.get(need)
-        return task is not None and task.state is not TaskState.SUCCEEDED
+        needs, followers = self._needs(), self._followers()
+        open_holes = {f"#{hole.id}" for hole in self.holes if hole.open}
+        return [
+            FrontierItem(
+                task=task.id,
+                state=task.state,
+                blocked_by=tuple(sorted(blocked)),
+                subtree=(task.id, *sorted(self._reach([task.id], followers))),
+            )
+            for task in sorted(self.tasks.values(), key=_by_time)
+            if not task.done
+            for blocked in [self._blockers(task.id, needs, open_holes)]
+            if not blocked or task.state in (FAILED, NOT_READY)
+        ]
 
     def boundary(self) -> list[str]:
-        """Return the tasks that succeeded with something behind them that did not, sorted by id."""
-        if self.state is RunState.SUCCEEDED:
-            return []
-        unfinished = [self._run.tasks[name] for name, t in self.tasks.items() if t.state in _NOT_DONE]
-        in_front = {vertex.id for vertex in ancestors(unfinished)}
-        return sorted(
-            name for name in in_front if name in self.tasks and self.tasks[name].state not in _NOT_DONE
-        )
+        """Return the tasks that let their successors go and have one behind them that did not.
 
-    def ancestors(self, task: str) -> list[str]:
-        """Return everything that a task runs after, directly or not, sorted by id."""
-        return _names(ancestors([self._vertex(task)]))
-
-    def descendants(self, task: str) -> list[str]:
-        """Return everything that runs after a task, directly or not, sorted by id."""
-        return _names(descendants([self._vertex(task)]))
-
-    def _vertex(self, task: str) -> Task:
-        if task not in self.tasks:
-            raise UsageError(f"run {self.run!r} has no task {task!r}")
-        return self._run.tasks[task]
+        By time and name.
+        """
+        undone = [task.id for task in self.tasks.values() if not task.done]
+        found = (self.tasks[each] for each in self._reach(undone, self._needs()))
+        return [task.id for task in sorted(found, key=_by_time) if task.done]
 
     def levels(self) -> list[list[str]]:
-        """Return the tasks in layers: each runs after something in the layer before it."""
+        """Return the tasks in layers: each task stands one below the lowest that it runs after."""
+        needs = self._needs()
         depth: dict[str, int] = {}
-        layers: list[list[str]] = []
-        for task in sorted(self._run.tasks.values(), key=lambda each: (each.rank, each.seq)):
-            level = 1 + max((depth[n] for n in _tasks_in_front(task) if n in depth), default=-1)
-            depth[task.id] = level
-            if level == len(layers):
-                layers.append([])
-            layers[level].append(task.id)
+        for vertex in self._upwards(needs):
+            below = max((depth[each] for each in needs[vertex]), default=-1)
+            depth[vertex] = (
+                below if vertex.startswith("#") and vertex not in self.tasks else below + 1
+            )
+        layers: list[list[str]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+        for name in self.tasks:
+            layers[depth[name]].append(name)
         return layers
 
     def critical_path(self, durations: Mapping[str, float] | None = None) -> list[str]:
-        """Return the chain of tasks that takes longest, first task first.
+        """Return the longest way through the graph: what decides how long the run takes.
 
         Args:
-            durations: Seconds by task id; where it does not say, what was measured counts, else the task's
-                timeout, else one second.
+            durations: Seconds by task.  Other tasks count as long as they took; those that have
+                not ended by their timeout, or else as one second.
         """
-        known = durations or {}
-        longest: dict[str, tuple[float, str | None]] = {}
-        for task in sorted(self._run.tasks.values(), key=lambda each: (each.rank, each.seq)):
-            before = [(longest[n][0], n) for n in _tasks_in_front(task) if n in longest]
-            total, previous = max(before, key=lambda each: each[0], default=(0.0, None))
-            longest[task.id] = (total + self._seconds(task.id, known), previous)
-        end = max(longest, key=lambda each: longest[each][0], default=None)
-        path: list[str] = []
-        while end is not None:
-            path.append(end)
-            end = longest[end][1]
-        return path[::-1]
+        needs, known = self._needs(), durations or {}
+        longest: dict[str, tuple[float, int]] = {}  # seconds, and then the number of tasks
+        came_from: dict[str, str] = {}
+        for vertex in self._upwards(needs):
+            before = max(needs[vertex], key=longest.__getitem__, default=None)
+            seconds, count = (0.0, 0) if before is None else longest[before]
+            if before is not None:
+                came_from[vertex] = before
+            if (task := self.tasks.get(vertex)) is not None:
+                seconds += known[vertex] if vertex in known else _expected(task)
+                count += 1
+            longest[vertex] = (seconds, count)
+        way: list[str] = []
+        last = max(self.tasks, key=longest.__getitem__, default=None)
+        while last is not None:
+            way.append(last)
+            last = came_from.get(last)
+        return [each for each in reversed(way) if each in self.tasks]
 
-    def _seconds(self, name: str, known: Mapping[str, float]) -> float:
-        task = self.tasks[name]
-        for seconds in (known.get(name), task.seconds, task.timeout):
-            if seconds is not None:
-                return seconds
-        return 1.0
+    def _needs(self) -> dict[str, tuple[str, ...]]:
+        needs = {f"#{hole.id}": hole.needs for hole in self.holes}
+        needs.update((task.id, task.needs) for task in self.tasks.values())
+        return needs
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the result as plain JSON, in the shape that the command line and REST give."""
+    def _followers(self) -> dict[str, list[str]]:
+        followers: dict[str, list[str]] = {}
+        for vertex, needs in self._needs().items():
+            for need in needs:
+                followers.setdefault(need, []).append(vertex)
+        return followers
+
+    def _by_creation(self, task: str, ways: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+        if task not in self.tasks:
+            raise Refused(f"run {self.run!r} has no task {task!r}")
+        found = self._reach([task], ways)
+        return tuple(name for name in self.tasks if name in found)
+
+    def _reach(self, starts: Iterable[str], ways: Mapping[str, Iterable[str]]) -> set[str]:
+        found: set[str] = set()
+        stack = [each for start in starts for each in ways.get(start, ())]
+        while stack:
+            vertex = stack.pop()
+            if vertex not in found:
+                found.add(vertex)
+                stack.extend(ways.get(vertex, ()))
+        return {name for name in found if name in self.tasks}
+
+    def _blockers(
+        self, vertex: str, needs: Mapping[str, tuple[str, ...]], open_holes: set[str]
+    ) -> set[str]:
+        found: set[str] = set()
+        stack = list(needs[vertex])
+        while stack:
+            need = stack.pop()
+            if need not in self.tasks:
+                stack.extend(needs[need])
+            if need in open_holes or (need in self.tasks and not self.tasks[need].done):
+                found.add(need)
+        return found
+
+    def _upwards(self, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+        """Return tasks and holes, each behind all that it runs after."""
+        missing = {vertex: len(before) for vertex, before in needs.items()}
+        followers = self._followers()
+        ordered = [vertex for vertex in missing if not missing[vertex]]
+        for vertex in ordered:
+            for follower in followers.get(vertex, ()):
+                missing[follower] -= 1
+                if not missing[follower]:
+                    ordered.append(follower)
+        return ordered
+
+    # --- as JSON ----------------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Json]:
+        """Return it as JSON; where a run that succeeded stands is no question."""
+        halted = self.state is not RunState.SUCCEEDED
+        settled = "settled" if self.state in ENDED else "holding"
         return {
             "run": self.run,
             "workflow": self.workflow,
@@ -315,50 +405,47 @@ class RunResult:
             "reason": self.reason,
             "started_at": iso(self.started_at),
             "ended_at": iso(self.ended_at),
-            "inputs": {} if self.inputs is None else self.inputs,
-            "output": self.output,
+            "inputs": {} if self.inputs is None else plain(self.inputs),
+            "output": plain(self.output),
             "tasks": {name: task.to_json() for name, task in self.tasks.items()},
             "order": list(self.order),
-            "holes": list(self.holes),
-            "promises": list(self.promises),
-            "frontier": [front.to_json() for front in self.frontier()],
-            "boundary": self.boundary(),
+            "holes": [hole.to_json() for hole in self.holes],
+            "promises": [{"text": t, "by": None, "state": settled} for t in self.promises],
+            "frontier": [item.to_json() for item in self.frontier()] if halted else [],
+            "boundary": self.boundary() if halted else [],
         }
 
 
-_ENDINGS = {
-    RunState.FAILED: "failed",
-    RunState.NOT_READY: "is not ready",
-    RunState.CANCELLED: "was cancelled",
-    RunState.TIMED_OUT: "timed out",
-    RunState.PROMISE_BROKEN: "broke a promise",
-}
-_RAISED: Mapping[RunState, type[RunFailed] | type[RunCancelled]] = {
-    RunState.CANCELLED: RunCancelled,
-    RunState.PROMISE_BROKEN: PromiseBroken,
-}
+def _by_time(task: TaskResult) -> tuple[float, str]:
+    times = (at for at in (task.ended_at, task.started_at) if at is not None)
+    return (next(times, _FAR), task.id)
 
 
-def _tasks_in_front(task: Task) -> Iterable[str]:
-    """Return the tasks directly in front of a task, looking through holes."""
-    stack: list[Vertex] = list(task.before)
-    while stack:
-        vertex = stack.pop()
-        if isinstance(vertex, Hole):
-            stack.extend(vertex.before)
-        else:
-            yield vertex.id
+def _expected(task: TaskResult) -> float:
+    if task.seconds is not None:
+        return task.seconds
+    if task.state in SETTLED:
+        return 0.0
+    timeout = task.spec.options.timeout
+    limit = None if timeout is None else timeout.attempt or timeout.total
+    return 1.0 if limit is None else limit
 
 
-def _names(vertices: Iterable[Vertex]) -> list[str]:
-    return sorted(vertex.id for vertex in vertices if isinstance(vertex, Task))
+def iso(at: float | None) -> str | None:
+    """Return a time in seconds since the epoch as ISO 8601, UTC."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _hole_json(hole: Hole) -> dict[str, Any]:
-    return {
-        "id": hole.id.removeprefix("#"),
-        "shape": hole.shape,
-        "owner": hole.owner,
-        "tasks": list(hole.tasks),
-        "open": not hole.closed,
-    }
+def plain(value: object) -> Json:
+    """Return a value in JSON's own types; what has no such form is told as text."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(each) for each in cast("Iterable[object]", value)]
+    return str(value)
