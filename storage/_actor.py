@@ -79,6 +79,8 @@ class Storage:
         """
         if self._store_never_waits and not self._pending and not self._stopped:
             # In memory a group gains nothing, and its two task switches cost more than the commit.
+            if self._lines:
+                await self._write_lines(self._take_lines())
             await self._store.commit((transition,))
             return
         while len(self._pending) >= self._pending_max and not self._stopped:

@@ -154,6 +154,19 @@ async def test_log_lines_ride_on_the_next_commit() -> None:
     assert [each.text for each in await store.logs("r")] == ["1", "2", "3"]
 
 
+async def test_in_memory_too_a_commit_brings_the_log_lines_before_it() -> None:
+    store = MemoryStore()
+    storage = Storage(store)
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        await storage.commit(created("r"))
+        storage.note(line("r", "a", "what the task said"))
+        with pytest.raises(Conflict):
+            await storage.commit(step("r", 7))
+        assert [each.text for each in await store.logs("r")] == ["what the task said"]
+        tg.cancel_scope.cancel()
+
+
 async def test_lost_lines_are_counted_where_they_are_missing() -> None:
     store = MemoryStore()
     storage = Storage(store, lines_max=2)
