@@ -19,6 +19,7 @@ from ._execution import Settings as Settings
 from ._execution import Suspended as Suspended
 from ._execution import Upstream as Upstream
 from ._live import Live as Live
+from ._remote import answer_of as answer_of
 from ._remote import decode as decode_command
 from ._remote import encode as encode_command
 from ._runners import failure_of as failure_of

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import random
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ._tasks import TaskFunction, Workflow, reference
 from ._values import encode
 from .executors import FunctionExecutor, executors_for
 from .storage import RunQuery, RunRow, Store, open_store
-from .supervisor import Claim, Clock, Live, Offer, Tree, Upstream, encode_command
+from .supervisor import Claim, Clock, Executor, Live, Offer, Tree, Upstream, answer_of, encode_command
 from .workflow import (
     Command,
     Failure,
@@ -25,6 +26,7 @@ from .workflow import (
     RunOwned,
     RunResult,
     RunState,
+    StoreError,
     TaskState,
     UnknownRun,
     UsageError,
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
 
 REPLY_SECONDS = 10.0
 """How long a command to a run of another process waits for its answer."""
+
+OWNER_SECONDS = 0.5
+"""How often it looks meanwhile whether the process is still there."""
 
 
 class Engine:
@@ -52,8 +57,11 @@ class Engine:
         workflows: Workflows that others start by name.
         recover: ``all`` carries on unfinished runs that no living engine owns, now and later; or ``none``.
         grace: Seconds that running tasks get when the block is left.
-        board: Whether tasks without a kind go on the board; without it they succeed when they are ready.
+        board: Whether tasks without a kind go on the board; without it they succeed when they
+            are ready.
+        executors: Who does the tasks of a kind, instead of or beside callboard's own.
         wall: Gives the wall time; a test gives a virtual one.
+        draw: Gives random numbers from 0 to 1 for the jitter of retries.
     """
 
     def __init__(
@@ -67,7 +75,9 @@ class Engine:
         recover: str = "all",
         grace: float = 10.0,
         board: bool = True,
+        executors: Mapping[str, Executor] | None = None,
         wall: Callable[[], float] | None = None,
+        draw: Callable[[], float] = random.random,
     ) -> None:
         if recover not in ("all", "none"):
             raise UsageError(f"recover must be 'all' or 'none', not {recover!r}")
@@ -76,14 +86,18 @@ class Engine:
             raise UsageError(f"concurrency must be at least 1, not {concurrency}")
         self._store = open_store(store) if isinstance(store, str) else store
         self._catalog = Catalog(workflows)
-        self._functions = FunctionExecutor(threads=max(limit, 1))
+        self._functions = FunctionExecutor(threads=limit)
+        self._probes = FunctionExecutor(threads=limit)
         for given in tasks:
             function = given.function if isinstance(given, TaskFunction) else given
-            self._functions.register(reference(function), function)
+            self._register(reference(given), function)
         self._tree = Tree(
             self._store,
             concurrency=limit,
-            executors=executors_for(self._functions, lambda: self._spawner),
+            executors={
+                **executors_for(self._functions, self._probes, lambda: self._spawner),
+                **(executors or {}),
+            },
             binder=Binder(),
             catalog=self._catalog,
             pools=pools,
@@ -91,9 +105,14 @@ class Engine:
             grace=grace,
             recover=recover == "all",
             clock=Clock() if wall is None else Clock(wall),
+            draw=draw,
             within=self._make_spawner,
             on_dead_engine=_end_processes,
         )
+
+    def _register(self, path: str, function: Callable[..., Any]) -> bool:
+        self._probes.register(path, function)
+        return self._functions.register(path, function)
 
     def _make_spawner(self, engine_id: str) -> Spawner:
         from .executors._spawner import Spawner
@@ -149,8 +168,8 @@ class Engine:
             workflow = self._catalog.named(workflow)
         if isinstance(workflow, Workflow):
             spec, functions = workflow.build(*args, **kwargs)
-            for path, function in functions.items():
-                self._functions.register(path, function)
+            if any([self._register(path, function) for path, function in functions.items()]):
+                self._tree.look()
             inputs = {"args": [encode(a) for a in args], "kwargs": {k: encode(v) for k, v in kwargs.items()}}
             return spec, inputs if args or kwargs else None
         if len(args) > 1 or (args and not isinstance(args[0], Mapping)):
@@ -169,6 +188,7 @@ class Engine:
         """Start a run and return its result; cancelling this cancels the run."""
         handle = await self.start(workflow, *args, run_id=run_id, topic=topic, **kwargs)
         try:
+            # Starting is not cut short: a cancellation that came meanwhile is met here.
             return await handle.result()
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
@@ -236,7 +256,8 @@ class Engine:
     async def _claim(
         self, labels: Collection[str] | None, worker: str, wait: float, seconds: float
     ) -> AsyncIterator[BoardLease | None]:
-        claim = await self._tree.board.claim(labels, worker, wait, seconds)
+        wanted = [labels] if isinstance(labels, str) else labels
+        claim = await self._tree.board.claim(wanted, worker, wait, seconds)
         if claim is None:
             yield None
             return
@@ -244,13 +265,13 @@ class Engine:
         try:
             yield lease
         except Exception as error:
-            if not lease.closed:
+            # The worker's own error is what must be seen, whatever became of the lease.
+            with suppress(Refused, StoreError):
                 await lease.error(f"{type(error).__name__}: {error}")
             raise
         finally:
-            if not lease.closed:
-                with anyio.CancelScope(shield=True):
-                    await lease.release()
+            with suppress(Refused, StoreError):
+                await lease.release()
 
     # --- for handles ------------------------------------------------------------------------------------------
 
@@ -262,10 +283,12 @@ class Engine:
             UnknownRun: there is no such run.
             StoreError: the engine that owns the run did not answer in time.
         """
-        try:
-            return await self._tree.command(run_id, command)
-        except RunOwned as owned:
-            return await post_and_wait(self._store, run_id, command, owned)
+        while True:
+            try:
+                return await self._tree.command(run_id, command)
+            except RunOwned as owned:
+                if await post_and_wait(self._store, run_id, command, owned):
+                    return True
 
     @property
     def tree(self) -> Tree:
@@ -279,17 +302,20 @@ def _end_processes(engine_id: str) -> None:
     kill_carriers(engine_id)
 
 
-async def post_and_wait(store: Store, run_id: str, command: Command, owned: RunOwned) -> bool:
-    """Leave a command for the engine that owns a run and wait for its answer."""
+async def post_and_wait(store: Store, run_id: str, command: Command, owned: RunOwned) -> bool | None:
+    """Leave a command for the engine that owns a run and wait for its answer.
+
+    Returns:
+        True when the owner did it; None when the run came to have no living owner before it could.
+    """
     number = await store.post(run_id, encode_command(command))
-    seen = 0
-    answer: Any = None
-    with anyio.move_on_after(REPLY_SECONDS):
-        while answer is None:
-            answer = await store.answer(number)
-            if answer is None:
-                seen = await store.wait_changed(seen)
+    answer = await _answer(store, run_id, number)
     if answer is None:
+        owner = await store.owner(run_id)
+        if owner is None or not owner[1]:
+            # Answered here, so that nobody who takes the run up later does it again.
+            await store.reply(number, answer_of(Refused("withdrawn: its sender acts itself")))
+            return None
         raise RunOwned(
             f"{owned}; it has not answered within {REPLY_SECONDS:g} s, the command stays in its inbox",
             run_id=run_id,
@@ -298,6 +324,21 @@ async def post_and_wait(store: Store, run_id: str, command: Command, owned: RunO
     if not answer.get("ok"):
         raise Refused(str(answer.get("error", {}).get("message", "refused")))
     return True
+
+
+async def _answer(store: Store, run_id: str, number: int) -> Any:
+    """Return the answer to a posted command; None if none came in time, or nobody is there to give one."""
+    seen = 0
+    with anyio.move_on_after(REPLY_SECONDS):
+        while True:
+            owner = await store.owner(run_id)
+            # Asked in this order: an owner that answers and then lets the run go has been heard.
+            answer = await store.answer(number)
+            if answer is not None or owner is None or not owner[1]:
+                return answer
+            with anyio.move_on_after(OWNER_SECONDS):
+                seen = await store.wait_changed(seen)
+    return None
 
 
 class RunHandle:
@@ -319,15 +360,14 @@ class RunHandle:
         Raises:
             CallboardError: the run was set aside: the error tells why.
         """
-        if self._live is not None:
-            await self._live.done.wait()
-            if self._live.failure is not None:
-                raise self._live.failure
-            return RunResult.of(self._live.run)
+        live = self._engine.tree.live.get(self.id) or self._live
+        if live is not None:
+            await live.done.wait()
+            if live.failure is not None:
+                raise live.failure
+            return RunResult.of(live.run)
         run = await self._engine.tree.wait(self.id)
-        if not run.ended and self.id not in self._engine.tree.live:
-            run = await self._follow()
-        return RunResult.of(run)
+        return RunResult.of(run if run.ended else await self._follow())
 
     async def _follow(self) -> Run:
         """Wait for the end of a run that another engine owns."""
@@ -399,34 +439,26 @@ class RunHandle:
         """Give the run's events with their numbers; with ``follow`` until the run has ended."""
         seen = 0
         while True:
-            batch = await self._engine.store.events(self.id, after)
-            for number, event in batch:
-                after = number
-                yield number, event
-            if not batch:
-                if not follow or (await self._run()).ended:
+            live = self._engine.tree.live.get(self.id)
+            # Whatever comes after this moment is noticed, so nothing is missed between two looks.
+            with _changes(live) as changed:
+                batch = await self._engine.store.events(self.id, after)
+                for number, event in batch:
+                    after = number
+                    yield number, event
+                if batch:
+                    continue
+                if not follow or await self._is_over(after):
                     return
-                seen = await self._next_change(seen)
+                if live is None:
+                    seen = await self._engine.store.wait_changed(seen)
+                else:
+                    await changed.wait()
 
-    async def _next_change(self, seen: int) -> int:
-        live = self._engine.tree.live.get(self.id)
-        if live is None:
-            return await self._engine.store.wait_changed(seen)
-        changed = anyio.Event()
-
-        def watcher(run: Run, events: list[Any]) -> None:
-            del run, events
-            changed.set()
-
-        live.watchers.append(watcher)
-        try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(_set_when, live.done, changed)
-                await changed.wait()
-                group.cancel_scope.cancel()
-        finally:
-            live.watchers.remove(watcher)
-        return seen
+    async def _is_over(self, after: int) -> bool:
+        run = await self._run()
+        gone = self._live is not None and self._live.done.is_set()
+        return after >= run.version and (run.ended or gone)
 
     async def logs(self, task: str | None = None, after: int = 0) -> list[Any]:
         """Return the lines that tasks wrote, oldest first."""
@@ -449,9 +481,22 @@ class RunHandle:
         return picture(await self._run())
 
 
-async def _set_when(done: anyio.Event, changed: anyio.Event) -> None:
-    await done.wait()
-    changed.set()
+@contextmanager
+def _changes(live: Live | None) -> Iterator[anyio.Event]:
+    """Give an event that is set when the run has changed or is not live any more."""
+    changed = anyio.Event()
+    if live is None:
+        yield changed
+        return
+
+    def watch(*_: object) -> None:
+        changed.set()
+
+    live.watchers.append(watch)
+    try:
+        yield changed
+    finally:
+        live.watchers.remove(watch)
 
 
 class BoardLease:
@@ -460,7 +505,11 @@ class BoardLease:
     def __init__(self, tree: Tree, claim: Claim) -> None:
         self._tree = tree
         self._claim = claim
-        self.closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the claim has ended: by what was said, by a cancel, or without a heartbeat."""
+        return self.fence not in self._tree.board.claims
 
     @property
     def task(self) -> str:
@@ -533,7 +582,6 @@ class BoardLease:
         await self._say(c.Stopped(task=self.task, fence=self.fence, note="released"))
 
     async def _say(self, command: Command) -> None:
-        self.closed = True
         await self._tree.board.say(self.fence, command)
 
 
