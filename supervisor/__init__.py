@@ -24,6 +24,12 @@ from ._remote import decode as decode_command
 from ._remote import encode as encode_command
 from ._runners import failure_of as failure_of
 from ._slots import Holder as Holder
+from ._strategies import ChildSpec as ChildSpec
+from ._strategies import Intensity as Intensity
+from ._strategies import Restart as Restart
+from ._strategies import RestartIntensityExceeded as RestartIntensityExceeded
+from ._strategies import Strategy as Strategy
+from ._supervise import supervise as supervise
 from ._timers import Timers as Timers
 from ._tree import Catalog as Catalog
 from ._tree import Tree as Tree

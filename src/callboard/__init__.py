@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .workflow import RunState as RunState
     from .workflow import StaleFence as StaleFence
     from .workflow import StoreError as StoreError
+    from .workflow import TaskResult as TaskResult
+    from .workflow import WorkflowSpec as WorkflowSpec
     from .workflow import TaskState as TaskState
     from .workflow import Timeouts as Timeouts
     from .workflow import UnknownRun as UnknownRun
@@ -73,6 +75,8 @@ _HOMES = {
         "RunState",
         "StaleFence",
         "StoreError",
+        "TaskResult",
+        "WorkflowSpec",
         "TaskState",
         "Timeouts",
         "UnknownRun",

@@ -206,7 +206,7 @@ class _Conversation:
         assert ended is not None
         if ended.code == 0:
             return Done()
-        stderr = self.stderr.text()
+        stderr = self.lease.mask(self.stderr.text())
         how = f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
         last = stderr.strip().rpartition("\n")[2].strip()
         detail = {"exit_code": ended.code, "signal": ended.signal, "stderr": stderr}

@@ -41,7 +41,7 @@ class ShellExecutor:
                 ended = await self._watch(process, lease, stdout, stderr)
         except ProcessLost as error:
             return Failed(Failure(kind="lost", message=str(error)))
-        return _outcome(ended, stdout.text(), stderr.text())
+        return _outcome(ended, lease.mask(stdout.text()), lease.mask(stderr.text()))
 
     async def _watch(self, process: Process, lease: Lease, stdout: Output, stderr: Output) -> Exit:
         process.stdin.close()
