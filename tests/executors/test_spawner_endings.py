@@ -20,6 +20,7 @@ from callboard.executors._spawner import (
     Spawner,
     kill_carriers,
 )
+from callboard.executors._spawner._callboard_helper import procfs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and a subreaper")
 
@@ -259,6 +260,17 @@ async def test_carriers_of_a_dead_engine_are_ended_with_its_helper(engine_id: st
     assert set(await anyio.to_thread.run_sync(kill_carriers, engine_id)) == pids
     await eventually(lambda: carriers(f"CALLBOARD_ENGINE={engine_id}") == [])
     assert kill_carriers(engine_id) == []
+
+
+async def test_a_kernel_that_lists_no_children_is_searched(
+    spawner: Spawner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await started(spawner, bash(BROOD + "read line")):
+        await eventually(lambda: len(sleepers(helper_of(spawner))) == BROOD_SLEEPERS)
+        monkeypatch.setattr(procfs, "has_children_files", lambda: False)
+        found = procfs.descendants([helper_of(spawner)])
+        assert sorted(found) == sorted(below(helper_of(spawner)))
+        assert helper_of(spawner) in procfs.own_children()
 
 
 def test_no_id_ends_nothing() -> None:
