@@ -99,6 +99,10 @@ from ._evolve import new_run as new_run
 from ._graph import CycleError as CycleError
 from ._machine import apply as apply
 from ._machine import start as start
+from ._picture import Node as Node
+from ._picture import Picture as Picture
+from ._picture import picture as picture
+from ._picture import picture_of_spec as picture_of_spec
 from ._results import FrontierItem as FrontierItem
 from ._results import HoleResult as HoleResult
 from ._results import (
@@ -128,3 +132,5 @@ from ._states import (
 from ._states import (
     TaskState as TaskState,
 )
+from ._why import Reason as Reason
+from ._why import why as why
