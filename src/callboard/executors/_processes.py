@@ -7,6 +7,7 @@ from collections.abc import AsyncIterable, Mapping, Sequence
 
 import anyio
 
+from ..actors._busy import not_busy
 from ..supervisor import Lease
 from ._spawner import Command, Process
 
@@ -130,7 +131,7 @@ async def stop_process(process: Process, lease: Lease, told: bool = False) -> No
         told: Whether it was told in its own way, and so has its grace time.
     """
     stop = lease.spec.options.stop
-    with anyio.CancelScope(shield=True):
+    with anyio.CancelScope(shield=True), not_busy():
         ended = await process.stop(stop.grace if told else 0.0, stop.term)
     if not ended:
         lease.remains = f"process {process.pid} could not be killed"

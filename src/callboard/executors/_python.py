@@ -9,6 +9,7 @@ from typing import Any, Final
 import anyio
 import attrs
 
+from ..actors._busy import busy
 from ..supervisor import Done, Failed, Lease, NotDone, Outcome, Suspended
 from ..workflow import ERROR_KINDS, Failure, Wait
 from ._processes import LineLog, Output, command_for, keep_lines, stop_process
@@ -47,7 +48,8 @@ class PythonExecutor:
             return Failed(Failure(kind=error.kind, message=str(error)))
         try:
             async with process:
-                return await _Conversation(lease, process).hold()
+                with busy():
+                    return await _Conversation(lease, process).hold()
         except ProcessLost as error:
             return Failed(Failure(kind="lost", message=str(error)))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from ..actors._busy import busy
 from ..supervisor import Done, Failed, Lease, Outcome
 from ..workflow import Failure
 from ._processes import Output, command_for, keep_lines, stop_process
@@ -38,7 +39,8 @@ class ShellExecutor:
         stdout, stderr = Output(STDOUT_KEPT), Output(_TAIL, last=True)
         try:
             async with process:
-                ended = await self._watch(process, lease, stdout, stderr)
+                with busy():
+                    ended = await self._watch(process, lease, stdout, stderr)
         except ProcessLost as error:
             return Failed(Failure(kind="lost", message=str(error)))
         return _outcome(ended, lease.mask(stdout.text()), lease.mask(stderr.text()))
