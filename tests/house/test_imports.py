@@ -58,13 +58,11 @@ def modules_after(code: str) -> set[str]:
             EVERY_PUBLIC_NAME,
             OTHER_BACKEND | FOR_FILES_AND_SHELLS | EXTRAS | FOR_TESTS,
             id="every public name",
-            marks=pytest.mark.xfail(reason="there are no public names yet: remove this mark"),
         ),
         pytest.param(
             A_PROGRAM,
             OTHER_BACKEND | FOR_FILES_AND_SHELLS | {"aiosqlite", "sqlite3"} | EXTRAS | FOR_TESTS,
             id="a program on asyncio without a store",
-            marks=pytest.mark.xfail(reason="there is no run_dag yet: remove this mark"),
         ),
         pytest.param(
             "import callboard.actors, callboard.supervisor",
