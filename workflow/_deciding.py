@@ -46,8 +46,9 @@ class Deciding:
             task is None
             or task.state is not READY
             or run.paused
+            or run.draining
+            or run.stopping is not None
             or name in run.held
-            or self.closing
         ):
             raise Refused(self._why_not(name))
         return task

@@ -116,16 +116,12 @@ def evolve(run: Run, event: Event) -> None:
 # --- one task -------------------------------------------------------------------------------------
 
 
-def _move(run: Run, task: Task, state: TaskState) -> None:
+def _move(run: Run, task: Task, state: TaskState, *, freely: bool = False) -> None:
     old = task.state
-    if state not in TASK_MOVES[old]:
+    if not freely and state not in TASK_MOVES[old]:
         raise IllegalTransition(task.id, old, state)
-    _set_state(run, task, state)
-
-
-def _set_state(run: Run, task: Task, state: TaskState) -> None:
     counts = run.counts
-    counts[task.state] -= 1
+    counts[old] -= 1
     counts[state] += 1
     task.state = state
     run.changed[task.id] = task
@@ -193,7 +189,7 @@ def _attempt_started(run: Run, event: ev.AttemptStarted) -> None:
     task.worker = event.worker
     task.reason = None
     _note_start(run, task, event.at)
-    run.active[task.id] = task
+    run.active[event.task] = task
 
 
 def _task_waiting(run: Run, event: ev.TaskWaiting) -> None:
@@ -264,7 +260,7 @@ def _task_settled(run: Run, event: ev.TaskSettled) -> None:
 
 def _set_by_hand(run: Run, task: Task, event: ev.TaskSettled) -> None:
     run.unsettled -= task.state not in SETTLED
-    _set_state(run, task, event.state)
+    _move(run, task, event.state, freely=True)
     if run.ended and run.state not in CUT_OFF:
         _reopen(run, event.at)
 
@@ -334,7 +330,7 @@ def _holes_anew(run: Run, scope: list[Task]) -> list[Hole]:
 
 def _new_generation(run: Run, task: Task) -> None:
     run.unsettled += task.state in SETTLED
-    _set_state(run, task, PENDING)
+    _move(run, task, PENDING, freely=True)
     _leave(run, task)
     task.generation += 1
     task.attempt = task.failures = task.losses = 0
