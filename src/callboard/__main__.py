@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from .cli import main
+if __name__ == "__main__":
+    # Imported here: a worker process that draws loads this file, too, and not as part of the package.
+    from .cli import main
 
-if __name__ == "__main__":  # A worker process that draws imports this module, too.
     sys.exit(main())

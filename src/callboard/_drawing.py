@@ -60,13 +60,22 @@ async def draw(dot: str, kind: str) -> bytes:
         raise UsageError(f"pictures are drawn as {', '.join(FORMATS)}, not as {kind!r}")
     drawn: bytes | None = None
     with anyio.move_on_after(DRAW_SECONDS):
-        drawn = await _drawn(dot, kind)
+        drawn = await _drawn(_laid_out(dot, kind), kind)
     if drawn is None:
         raise CallboardError(
             f"the picture was not drawn within {DRAW_SECONDS:g} s, its graph is too large for "
             f"that; write it as .dot, .mmd or .json instead"
         )
     return drawn
+
+
+_LAYOUT: Final = {"png": "pad=0.25 dpi=144", "svg": "pad=0.25", "pdf": "pad=0.25"}
+"""Air around a drawing, and twice the pixels of a plain screen."""
+
+
+def _laid_out(dot: str, kind: str) -> str:
+    """Say how this format is laid out; that is no part of the picture's text."""
+    return f"{dot.rstrip().removesuffix('}')}  {_LAYOUT[kind]}\n}}\n"
 
 
 async def _drawn(dot: str, kind: str) -> bytes:

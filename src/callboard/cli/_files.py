@@ -11,11 +11,10 @@ import click
 
 from .._loading import load
 from .._tasks import Workflow
-from ..workflow import DefinitionError, Run, WorkflowSpec, new_run
-from ..workflow import events as ev
+from ..workflow import DefinitionError, Picture, WorkflowSpec, picture, picture_of_spec
 from . import _text as text
 from ._outcome import DONE, WRONG
-from ._pictures import check_target, picture_text, write
+from ._pictures import check_target, text_of, write
 from ._reading import load_run, looking
 
 NAMES_MAX = 12
@@ -110,24 +109,24 @@ def draw_picture(
     check_target(output)
 
     async def work() -> None:
-        run = await _pictured(given, at, store)
+        drawn = await _pictured(given, at, store)
         if output is not None:
-            await write(run, output)
+            await write(drawn, output)
         else:
-            click.echo(picture_text(run, "json" if as_json else "dot"))
+            click.echo(text_of(drawn, "json" if as_json else "dot").rstrip())
 
     anyio.run(work, backend=backend)
     sys.stdout.flush()
     return DONE
 
 
-async def _pictured(given: str | None, at: int | None, store: str) -> Run:
+async def _pictured(given: str | None, at: int | None, store: str) -> Picture:
     if given is not None and is_file(given):
         if at is not None:
             raise click.UsageError("--at is for runs; a file has no events")
-        return new_run(ev.RunCreated(at=0.0, run="", spec=_spec(given)))
+        return picture_of_spec(_spec(given))
     async with looking(store) as opened:
-        return await load_run(opened, given, at)
+        return picture(await load_run(opened, given, at))
 
 
 def is_file(given: str) -> bool:

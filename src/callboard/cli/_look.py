@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 import anyio
 import click
 
+from .._why import explain
 from ..storage import LogLine, RunQuery, RunRow, Store
-from ..workflow import Event, Run, RunResult
+from ..workflow import Event, Reason, Run, RunResult
 from ..workflow import events as ev
 from . import _text as text
 from ._event_text import describe, event_json
@@ -34,11 +35,15 @@ def _in_store(url: str, backend: str, work: Callable[[Store], Awaitable[_T]]) ->
 
 def list_runs(*, limit: int, store: str, backend: str, as_json: bool) -> int:
     """List runs, newest first."""
-    rows = _in_store(store, backend, lambda opened: opened.runs(RunQuery(limit=limit)))
+
+    async def work(opened: Store) -> tuple[Sequence[RunRow], set[str]]:
+        return await opened.runs(RunQuery(limit=limit)), set(await opened.unowned())
+
+    rows, left = _in_store(store, backend, work)
     if as_json:
         click.echo(text.dumps([_row_json(row) for row in rows]))
     elif rows:
-        print_runs(rows)
+        print_runs(rows, left)
     else:
         click.echo("there is no run in this store yet; `callboard run FILE` starts one")
     return DONE
@@ -160,8 +165,8 @@ async def _lines(
 
 def _line_text(line: LogLine, width: int) -> str:
     what = line.text
-    if line.stream == "progress" and isinstance(line.data, dict):
-        fraction: Any = cast("dict[str, Any]", line.data).get("fraction")
+    if line.stream == "progress" and isinstance(data := line.data, dict):
+        fraction: Any = cast("dict[str, Any]", data).get("fraction")
         if isinstance(fraction, (int, float)):
             what = f"{fraction:.0%} {what}".rstrip()
     who = f"{line.task}#{line.attempt}" if line.attempt > 1 else line.task
@@ -187,13 +192,15 @@ def _line_json(line: LogLine) -> dict[str, Any]:
 
 def tell_why(run: str | None, task: str | None, *, store: str, backend: str, as_json: bool) -> int:
     """Tell why tasks are not running."""
-    from .._why import explain
 
-    async def work(opened: Store) -> tuple[Run, list[Any]]:
+    async def work(opened: Store) -> list[Reason]:
         loaded = await load_run(opened, run)
         wanted = None if task is None else find_task(loaded, task)
-        return loaded, await explain(opened, loaded, wanted)
+        return await explain(opened, loaded, wanted)
 
-    loaded, reasons = _in_store(store, backend, work)
-    del loaded, reasons
+    for reason in (reasons := _in_store(store, backend, work)):
+        if not as_json:
+            click.echo(reason.reason)
+    if as_json:
+        click.echo(text.dumps([reason.to_json() for reason in reasons]))
     return DONE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -58,6 +56,8 @@ def guarded(argv: Sequence[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return WRONG
+    except SystemExit:  # So click ends when whoever read our output has seen enough.
+        return DONE
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -80,12 +80,8 @@ def _causes(error: BaseException) -> tuple[BaseException, ...]:
 
 
 def _told(error: BaseException, settings: Settings) -> int:
-    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+    if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, OSError) and error.errno == errno.EPIPE:
-        # Whoever read our output has seen enough; what is left of it must not raise at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     if settings.debug:
         traceback.print_exception(error)
     for line in sentences(error):

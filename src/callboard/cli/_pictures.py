@@ -11,7 +11,8 @@ import anyio
 import attrs
 
 from .._drawing import FORMATS, can_draw, draw
-from ..workflow import CallboardError, Event, Run, UsageError
+from ..workflow import CallboardError, Event, Picture, Run, UsageError, picture
+from . import _text as text
 from ._outcome import sentences
 
 TEXTS: Final = ("dot", "mmd", "json")
@@ -43,18 +44,24 @@ def format_of(path: Path) -> str:
     return kind
 
 
-def picture_text(run: Run, kind: str) -> str:
-    """Return the picture as DOT, Mermaid or JSON."""
-    return ""
+def text_of(drawn: Picture, kind: str) -> str:
+    """Return a picture as DOT, Mermaid or JSON."""
+    match kind:
+        case "mmd":
+            return drawn.to_mermaid()
+        case "json":
+            return text.dumps(drawn.to_json())
+        case _:
+            return drawn.to_dot()
 
 
-async def write(run: Run, path: Path) -> None:
-    """Write a run's picture as the file's ending asks for."""
+async def write(drawn: Picture, path: Path) -> None:
+    """Write a picture as the file's ending asks for."""
     kind = format_of(path)
     if kind in TEXTS:
-        content = picture_text(run, kind).encode()
+        content = text_of(drawn, kind).encode()
     else:
-        content = await draw(picture_text(run, "dot"), kind)
+        content = await draw(drawn.to_dot(), kind)
     await anyio.Path(path).write_bytes(content)
 
 
@@ -81,7 +88,7 @@ class Pictures:
         if self.each is not None and run.version > self._drawn:
             self._drawn = run.version
             path = self.each / f"{run.version:06}.{EACH}"
-            self._waiting.append((path, picture_text(run, "dot")))
+            self._waiting.append((path, picture(run).to_dot()))
             self._more.set()
 
     async def serve(self) -> None:
@@ -103,7 +110,7 @@ class Pictures:
         """Draw the rest, and the last picture."""
         await self._try(self._draw_waiting)
         if self.last is not None and runs:
-            await self._try(write, runs[0], self.last)
+            await self._try(write, picture(runs[0]), self.last)
 
     async def _try(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Do it; what goes wrong is told, and the run goes on."""

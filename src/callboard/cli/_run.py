@@ -177,6 +177,16 @@ class Session:
             watcher(run, [])
         self.progress.follow(live)
 
+    def last_words(self) -> None:
+        """Give the terminal back and say how to carry on, before this process ends at once."""
+        self.progress.close()
+        for live in self.lives:
+            if self.engine.store.durable and not live.run.ended:
+                click.echo(
+                    f"carry on with {text.command('resume', live.run.id, store=self.stay.store)}",
+                    err=True,
+                )
+
 
 def _in_session(
     engine: Engine,
@@ -198,7 +208,7 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
     runs: list[Run] = []
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
-            await group.start(listen, lambda: _interrupt(session, scope), session.progress.close)
+            await group.start(listen, lambda: _interrupt(session, scope), session.last_words)
             group.start_soon(session.progress.serve)
             group.start_soon(session.pictures.serve)
             async with session.engine:

@@ -39,7 +39,9 @@ async def listen(
         task_status.started()
         async for _ in signals:
             if asked:
-                last_words()
-                os._exit(INTERRUPTED)
+                try:
+                    last_words()
+                finally:
+                    os._exit(INTERRUPTED)
             asked = True
             first()

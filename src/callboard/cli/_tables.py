@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -38,21 +38,20 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _run_state(state: RunState, *, paused: bool) -> Text:
-    style = _RUN_STYLES.get(state, "bold red")
-    return Text(f"{state}, paused" if paused else str(state), style=style)
+def _run_state(state: RunState, *, paused: bool, left: bool = False) -> Text:
+    words = [str(state), *(["paused"] if paused else []), *(["nobody runs it"] if left else [])]
+    return Text(", ".join(words), style=_RUN_STYLES.get(state, "bold red"))
 
 
-def print_runs(rows: Sequence[RunRow]) -> None:
-    """Print a line for each run."""
+def print_runs(rows: Sequence[RunRow], left: Collection[str]) -> None:
+    """Print a line for each run; ``left`` are the unfinished ones that nobody runs."""
     table = _table("run", "workflow", "state", "started", "duration")
     now = time.time()
     for row in rows:
         began = row.started_at
         took = "" if began is None else text.duration((row.ended_at or now) - began)
-        table.add_row(
-            row.run, row.workflow, _run_state(row.state, paused=row.paused), text.local(began), took
-        )
+        state = _run_state(row.state, paused=row.paused, left=row.run in left)
+        table.add_row(row.run, row.workflow, state, text.local(began), took)
     _console().print(table)
 
 
