@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    # Imported here: a worker process that draws loads this file, too, and not as part of the package.
+    # Imported here: a worker process that draws loads this file, too, outside of the package.
     from .cli import main
 
     sys.exit(main())

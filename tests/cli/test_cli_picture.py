@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +83,7 @@ def test_without_anything_that_draws_the_remedies_are_named(
     cli: Cli, flow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_drawing, "_has_pygraphviz", lambda: False)
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setenv("PATH", "")
     done = cli("run", flow, "--picture", "x.svg")
     assert done.code == 2
     assert "callboard[draw]" in done.err
