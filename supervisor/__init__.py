@@ -20,8 +20,8 @@ from ._execution import Suspended as Suspended
 from ._execution import Upstream as Upstream
 from ._live import Live as Live
 from ._remote import answer_of as answer_of
-from ._remote import decode as decode_command
-from ._remote import encode as encode_command
+from ._remote import decode_command as decode_command
+from ._remote import encode_command as encode_command
 from ._runners import failure_of as failure_of
 from ._slots import Holder as Holder
 from ._strategies import ChildSpec as ChildSpec

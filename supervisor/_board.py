@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import attrs
 
-from ..workflow import Command, Refused, StaleFence, Task, commands as c
+from ..actors import ActorStopped
+from ..workflow import Command, Refused, StaleFence, Task, TaskState
+from ..workflow import commands as c
 from ._clock import Clock
 from ._execution import Lease
 from ._timers import Timers
@@ -16,7 +18,10 @@ from ._timers import Timers
 if TYPE_CHECKING:
     from ._run_actor import RunActor
 
-_GROUP = "board"
+_GROUP: Final = "board"
+
+ADOPTED_SECONDS: Final = 60.0
+"""How long a claim lives on without a heartbeat after its engine has died."""
 
 
 @attrs.frozen(eq=False)
@@ -27,6 +32,18 @@ class Offer:
     task: Task
     lease: Lease
     age: int
+
+    @property
+    def open(self) -> bool:
+        """Whether it could be claimed right now."""
+        run, task = self.actor.run, self.task
+        return (
+            task.state is TaskState.READY
+            and task.generation == self.lease.generation
+            and not run.paused
+            and task.id not in run.held
+            and not self.actor.quitting
+        )
 
 
 @attrs.frozen(eq=False)
@@ -53,22 +70,34 @@ class Board:
     @property
     def offers(self) -> list[Offer]:
         """What may be claimed, by priority and age."""
-        return sorted(
-            self._offers.values(), key=lambda o: (-o.lease.spec.options.priority, o.age)
-        )
+        offers = [offer for offer in self._offers.values() if offer.open]
+        return sorted(offers, key=lambda each: (-each.lease.spec.options.priority, each.age))
+
+    @property
+    def claims(self) -> dict[str, Claim]:
+        """Who holds what, by fence."""
+        return self._claims
 
     def offer(self, actor: RunActor, task: Task, lease: Lease) -> None:
         """Put a ready task on the board."""
         self._age += 1
         self._offers[lease.run, lease.task] = Offer(actor, task, lease, self._age)
+        self.look()
+
+    def look(self) -> None:
+        """Let everybody who waits for a task look again."""
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+
+    def retract(self, run: str, task: str) -> None:
+        """Take a task off the board."""
+        self._offers.pop((run, task), None)
 
     def adopt(self, actor: RunActor, task: Task) -> None:
         """Keep the lease of a worker whose engine is gone: the worker may still be at it."""
         assert task.fence is not None
         lease = actor.lease_of(task, task.fence)
-        self._hold(Claim(actor, lease, task.worker or "?", 60.0))
+        self._hold(Claim(actor, lease, task.worker or "?", ADOPTED_SECONDS))
 
     def withdraw(self, fence: str) -> None:
         """Forget a lease; what its holder still says is refused."""
@@ -87,7 +116,11 @@ class Board:
     ) -> Claim | None:
         """Claim the first task with one of these labels; wait for one if there is none.
 
+        Cancelled while a claim is being written it returns it all the same: nothing is lost.
+
         Args:
+            labels: What the worker can do; None is everything.
+            worker: Who claims.
             wait: Seconds to wait at most.
             seconds: How long the lease lives without a heartbeat.
         """
@@ -105,12 +138,17 @@ class Board:
 
     async def _try(self, offer: Offer, worker: str, seconds: float) -> Claim | None:
         lease = offer.lease
-        if self._offers.pop((lease.run, lease.task), None) is None:
+        key = (lease.run, lease.task)
+        if self._offers.get(key) is not offer or not offer.open:
             return None
-        begin = c.Begin(task=lease.task, fence=lease.fence, worker=worker)
+        del self._offers[key]
         try:
-            await offer.actor.ask(begin)
+            await offer.actor.ask(c.Begin(task=lease.task, fence=lease.fence, worker=worker))
+        except ActorStopped:
+            return None
         except Refused:
+            if offer.task.state is TaskState.READY:
+                self._offers.setdefault(key, offer)
             return None
         lease.attempt = offer.task.attempt
         claim = Claim(offer.actor, lease, worker, seconds)
@@ -143,11 +181,14 @@ class Board:
         claim.actor.inbox.post(c.Lose(task=claim.lease.task, fence=fence, reason=reason))
 
     async def say(self, fence: str, command: Command) -> None:
-        """End a lease with what its holder says; returns when that is stored.
+        """End a lease with what its holder says; returns when that is stored, even if cancelled.
 
         Raises:
             StaleFence: it has ended already.
+            StoreError: it could not be stored; the lease lives on.
         """
         claim = self._holder(fence)
+        with anyio.CancelScope(shield=True):
+            if not await claim.actor.tree.ask(claim.lease.run, command):
+                raise StaleFence("this run is not live in this engine any more: it has no effect")
         self.withdraw(fence)
-        await claim.actor.ask(command)

@@ -92,9 +92,13 @@ class Lease:
 
     def log(self, stream: str, text: str, data: Any = None) -> None:
         """Keep a line of this attempt: ``stream`` is stdout, stderr, log or progress."""
+        self.note(self, stream, self.mask(text), data)
+
+    def mask(self, text: str) -> str:
+        """Return a text without the secrets that this attempt was given."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
-        self.note(self, stream, text, data)
+        return text
 
     @property
     def key(self) -> str:
@@ -113,6 +117,14 @@ class Settings:
 
 class Executor(Protocol):
     """Does tasks of one kind."""
+
+    def check(self, spec: TaskSpec) -> None:
+        """Tell before a task begins whether this executor can do it here; quick.
+
+        Raises:
+            NoExecutor: it cannot, and the text says what is needed; the task stays ready.
+        """
+        ...
 
     async def execute(self, lease: Lease) -> Outcome:
         """Do one attempt and return how it ended.

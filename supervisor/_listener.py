@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..workflow import CallboardError, StoreError
-from ._remote import answer_of, decode
+from ._remote import answer_of, decode_command
 
 if TYPE_CHECKING:
     from ..storage import Posted
@@ -36,7 +36,7 @@ async def listen(tree: Tree) -> None:
 async def _do(tree: Tree, posted: Posted) -> None:
     refusal: CallboardError | None = None
     try:
-        await tree.command(posted.run, decode(posted.command))
+        await tree.command(posted.run, decode_command(posted.command))
     except CallboardError as error:
         refusal = error
     await tree.store.reply(posted.id, answer_of(refusal))

@@ -21,20 +21,27 @@ class Ask:
 
 @attrs.define
 class Look:
-    """Start what can be started: a slot came free, or an executor was added."""
+    """Start what can be started.
+
+    Attributes:
+        again: What could not be started may have become possible: an executor was added.
+    """
+
+    again: bool = False
 
 
 @attrs.define
 class PoolGranted:
-    """A slot of a task's pool is ours, under this fence."""
+    """A slot of a task's pool is ours, under this fence; or, for a wish taken back, is not."""
 
     task: str
     fence: str
+    granted: bool = True
 
 
 @attrs.define
 class Quit:
-    """Start nothing more, stop what runs, write it down and give the run up.
+    """Start nothing more, let end or stop what runs, write it down and give the run up.
 
     Attributes:
         now: Stop at once what runs; otherwise only start nothing more.

@@ -2,39 +2,65 @@
 
 from __future__ import annotations
 
-from collections import deque
+import logging
+from bisect import insort
 from collections.abc import Callable
+from typing import Final
 
 import anyio
 import attrs
 
 from ..storage import PoolLease, Store
+from ..workflow import StoreError
 from ._messages import PoolGranted
+
+_RETRY_SECONDS: Final = 1.0
+
+_log = logging.getLogger("callboard")
 
 
 @attrs.define(eq=False)
 class _Wish:
+    rank: tuple[int, int]
     lease: PoolLease
     limit: int
-    tell: Callable[[PoolGranted], object]
+    tell: Callable[[PoolGranted], bool]
+    cancelled: bool = False
 
 
 class Pools:
-    """Asks the store for slots of pools, in the order of the wishes; :meth:`serve` must run for that."""
+    """Asks the store for slots of pools, by priority and age; :meth:`serve` must run for that.
 
-    def __init__(self, store: Store, limits: dict[str, int]) -> None:
+    Args:
+        store: Who grants them.
+        limits: Limits of pools, beside those that workflows declare.
+        nudge: Has some live run look at :attr:`returned` soon.
+    """
+
+    def __init__(self, store: Store, limits: dict[str, int], nudge: Callable[[], object]) -> None:
         self._store = store
         self._limits = limits
-        self._wishes: dict[str, deque[_Wish]] = {}
+        self._nudge = nudge
+        self._wishes: dict[str, list[_Wish]] = {}
+        self._age = 0
         self._wake = anyio.Event()
+        self._asked: _Wish | None = None
+        self.returned: list[str] = []
+        """Leases that nobody wants any more; whoever commits next gives them back."""
 
     def want(
-        self, lease: PoolLease, limit: int | None, tell: Callable[[PoolGranted], object]
+        self,
+        lease: PoolLease,
+        limit: int | None,
+        priority: int,
+        tell: Callable[[PoolGranted], bool],
     ) -> None:
-        """Get in line for a slot; ``tell`` hears of it when it is granted."""
+        """Get in line for a slot; ``tell`` hears of it, and returns whether somebody listened."""
         known = self._limits.get(lease.pool)
         allowed = min(each for each in (limit, known, 1_000_000_000) if each is not None)
-        self._wishes.setdefault(lease.pool, deque()).append(_Wish(lease, allowed, tell))
+        self._age += 1
+        wish = _Wish((-priority, self._age), lease, allowed, tell)
+        insort(self._wishes.setdefault(lease.pool, []), wish, key=lambda each: each.rank)
         self._wake.set()
 
     def look(self) -> None:
@@ -42,26 +68,55 @@ class Pools:
         if any(self._wishes.values()):
             self._wake.set()
 
+    def cancel(self, fence: str) -> bool:
+        """Take back a wish.
+
+        Returns:
+            Whether the store is being asked for it right now: then its answer is told all the same.
+        """
+        for wishes in self._wishes.values():
+            wishes[:] = [each for each in wishes if each.lease.fence != fence]
+        asked = self._asked
+        if asked is None or asked.lease.fence != fence:
+            return False
+        asked.cancelled = True
+        return True
+
     def drop(self, run: str) -> None:
         """Forget the wishes of a run that is no longer ours."""
         for wishes in self._wishes.values():
-            for wish in [each for each in wishes if each.lease.run == run]:
-                wishes.remove(wish)
+            wishes[:] = [each for each in wishes if each.lease.run != run]
 
     async def serve(self) -> None:
         """Grant slots, for ever."""
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
-            for wishes in list(self._wishes.values()):
-                await self._grant(wishes)
+            try:
+                for wishes in list(self._wishes.values()):
+                    await self._grant(wishes)
+            except StoreError as error:
+                _log.warning("slots of pools cannot be had now: %s", error)
+                await anyio.sleep(_RETRY_SECONDS)
+                self._wake.set()
 
-    async def _grant(self, wishes: deque[_Wish]) -> None:
+    async def _grant(self, wishes: list[_Wish]) -> None:
         while wishes:
-            wish = wishes[0]
-            if not await self._store.lease_pool(wish.lease, wish.limit):
-                return
-            if wishes and wishes[0] is wish:
-                wishes.popleft()
-            # A run that was dropped meanwhile hears of it all the same: whoever holds a lease returns it.
-            wish.tell(PoolGranted(wish.lease.task, wish.lease.fence))
+            wish = self._asked = wishes[0]
+            granted = False
+            try:
+                granted = await self._store.lease_pool(wish.lease, wish.limit)
+            finally:
+                self._asked = None
+                if granted or wish.cancelled:
+                    self._tell(wish, granted=granted)
+            if wish in wishes:
+                if not granted:
+                    return
+                wishes.remove(wish)
+
+    def _tell(self, wish: _Wish, *, granted: bool) -> None:
+        lease = wish.lease
+        if not wish.tell(PoolGranted(lease.task, lease.fence, granted)) and granted:
+            self.returned.append(lease.fence)
+            self._nudge()

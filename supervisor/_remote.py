@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..workflow import CallboardError, Command, TaskState, UsageError, commands as c
+from ..workflow import CallboardError, Command, TaskState, UsageError
+from ..workflow import commands as c
 
 
-def encode(command: Command) -> dict[str, Any]:
+def encode_command(command: Command) -> dict[str, Any]:
     """Return a command that people give as JSON.
 
     Raises:
@@ -31,8 +32,8 @@ def encode(command: Command) -> dict[str, Any]:
             raise UsageError(f"{type(command).__name__} is not a command for another process")
 
 
-def decode(body: Mapping[str, Any]) -> Command:
-    """Return the command that :func:`encode` wrote.
+def decode_command(body: Mapping[str, Any]) -> Command:
+    """Return the command that :func:`encode_command` wrote.
 
     Raises:
         UsageError: it is none that this version knows.

@@ -1,20 +1,19 @@
 """The run actor: the only one that changes its run.
 
-It drains its mailbox, lets the kernel decide about all of it, begins what may begin, writes all that in one
-transition, awaits that one commit, and only then makes it visible: dispatches attempts, stops others, sets
-timers, answers.  ``apply`` changes the run before the commit: if the commit fails the actor dies and is
-rebuilt from the store.
+It drains its mailbox, lets the kernel decide about all of it, begins what may begin, writes all
+that in one transition, awaits that one commit, and only then makes it visible: dispatches attempts,
+stops others, sets timers, answers.  ``apply`` changes the run before the commit: if the commit
+fails the actor dies and is rebuilt from the store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 import attrs
 
 from ..actors import Mailbox, Reply
-from ..storage import PoolLease
 from ..workflow import (
     Command,
     Effect,
@@ -23,18 +22,30 @@ from ..workflow import (
     Refused,
     Run,
     SetTimer,
-    StaleFence,
     StopAttempt,
     Task,
     TaskState,
-    Wait,
     apply,
-    commands as c,
     queued_timers,
     resume,
 )
-from ._execution import Done, Failed, Halted, Lease, NoExecutor, NotDone, Suspended, Upstream
+from ..workflow import (
+    commands as c,
+)
+from ._execution import (
+    Done,
+    Executor,
+    Failed,
+    Halted,
+    Lease,
+    NoExecutor,
+    NotDone,
+    Suspended,
+    Upstream,
+)
 from ._messages import Ask, Look, PoolGranted, Quit, RunMessage
+from ._own_ways import OWN_WAYS, start_child, start_probe
+from ._pooling import Pooling
 from ._rows import transition
 from ._runners import Job, failure_of
 
@@ -47,8 +58,12 @@ class RunActor:
     """One live run of an engine.
 
     Attributes:
-        jobs: Attempts that runners of this engine work on, by fence.
-        lingering: Tasks whose last attempt could not be stopped yet; they must not start again before it has.
+        jobs: Attempts that runners of this engine work on, by fence; those that could not be
+            stopped are among them until they have ended.
+        children: Runs that tasks wait for, by fence.
+        unwanted: Fences whose child runs are to be cancelled.
+        lingering: Tasks whose last attempt could not be stopped yet: they must not start again.
+        offered: Tasks on the board.
         stops: Why attempts are being stopped, by fence.
         blocked: Ready tasks that cannot start now, and why.
     """
@@ -58,15 +73,17 @@ class RunActor:
     inbox: Mailbox[RunMessage]
     jobs: dict[str, Job] = attrs.field(factory=dict[str, Job])
     children: dict[str, str] = attrs.field(factory=dict[str, str])
+    unwanted: set[str] = attrs.field(factory=set[str])
     lingering: set[str] = attrs.field(factory=set[str])
-    pooled: dict[str, str] = attrs.field(factory=dict[str, str])
+    offered: set[str] = attrs.field(factory=set[str])
     stops: dict[str, str] = attrs.field(factory=dict[str, str])
     blocked: dict[str, str] = attrs.field(factory=dict[str, str])
+    pooling: Pooling = attrs.field(init=False)
     quitting: bool = False
     released: bool = False
     _running: int = 0
     _queued_timeouts: bool = False
-    _pool_freed: list[str] = attrs.field(factory=list[str])
+    _was_paused: bool = False
     _events: list[Event] = attrs.field(factory=list[Event])
     _effects: list[Effect] = attrs.field(factory=list[Effect])
     _starts: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
@@ -74,17 +91,22 @@ class RunActor:
         factory=list[tuple[Reply[None], "Refused | None"]]
     )
 
-    async def serve(self, first: list[Event]) -> None:
+    def __attrs_post_init__(self) -> None:
+        self.pooling = Pooling(self)
+
+    async def serve(self, first: list[Event], freed: Sequence[str] = ()) -> None:
         """Supervise the run until it has ended or is given up.
 
         Args:
             first: What was folded into the run and is not stored yet.
+            freed: Leases on pools that an earlier actor of this run has left.
         """
         self._queued_timeouts = any(
             task.options.timeout is not None and task.options.timeout.queued is not None
             for task in self.run.spec.tasks
         )
         self._events.extend(first)
+        self.pooling.freed.extend(freed)
         self._take_up()
         await self._turn()
         while not self._finished():
@@ -95,29 +117,56 @@ class RunActor:
             await self._commit()
 
     def _finished(self) -> bool:
-        if self.jobs or self.lingering:
-            return False
-        return self.run.ended or (self.quitting and not self._running)
+        """Whether the run has ended or is put down, and nothing more has to be written down."""
+        over = self.run.ended or (self.quitting and self.tree.store.durable)
+        return over and not (self.jobs or self.pooling.expecting or self.pooling.freed)
 
     def _take_up(self) -> None:
-        """Go on with a run as it was left: set its timers, tend what waits, settle what was lost."""
+        """Go on with a run as it was left: its timers, what waits, what was lost."""
         self._effects.extend(resume(self.run, self.tree.clock.wall()))
         for task in list(self.run.active.values()):
-            if task.state is TaskState.RUNNING and task.spec.kind in self.tree.board_kinds:
+            if task.fence is None:
+                continue
+            if task.state is TaskState.WAITING:
+                self._tend(task)
+            elif task.spec.kind in self.tree.board_kinds:
                 self.tree.board.adopt(self, task)
-            elif task.state is TaskState.RUNNING and task.fence is not None:
+            else:
+                if task.spec.options.pool is not None:
+                    self.pooling.freed.append(task.fence)
                 reason = "the engine that ran it is gone"
-                self._apply(c.Lose(task=task.id, fence=task.fence, reason=reason))
-            elif task.wait is not None and task.fence is not None:
-                self._tend(task, task.wait)
+                self.apply(c.Lose(task=task.id, fence=task.fence, reason=reason))
 
-    # --- one turn ---------------------------------------------------------------------------------------------
+    def _tend(self, task: Task) -> None:
+        """Take up what a waiting task had going on when its engine died."""
+        wait, fence = task.wait, task.fence
+        assert wait is not None
+        assert fence is not None
+        lease = self.lease_of(task, fence)
+        if task.started_at is not None:
+            lease.waited = self.tree.clock.wall() - task.started_at
+        try:
+            self.bind(task, lease)
+            if wait.kind == "child" and wait.child is not None:
+                start_child(self, task, lease, wait.child)
+            elif wait.kind == "probe":
+                start_probe(self, lease, self.tree.executor(task.spec))
+        except NoExecutor:
+            # Ready again it shows what is lacking.
+            self.apply(c.Stopped(task=task.id, fence=fence))
+        except Exception as error:  # noqa: BLE001 - it is the task that fails
+            self.apply(c.Fail(task=task.id, fence=fence, failure=_config(error)))
+
+    # --- one turn
 
     async def _turn(self) -> None:
-        """Begin what may begin, commit everything decided since the last turn, make it visible."""
-        if not self.quitting:
+        """Begin what may begin, commit all that was decided since the last turn, make it visible."""
+        if self.quitting:
+            self._cancel_in_memory()
+        else:
             self._start_ready()
-        if self._events or self._pool_freed:
+        self.pooling.tidy()
+        if self._events or self.pooling.freed or self.tree.pools.returned:
             await self._commit()
         effects, self._effects = self._effects, []
         for effect in effects:
@@ -133,23 +182,47 @@ class RunActor:
                 reply.fail(refused)
 
     async def _commit(self) -> None:
-        run = self.run
-        now = self.tree.clock.wall()
+        run, tree = self.run, self.tree
+        now = tree.clock.wall()
         events, self._events = self._events, []
-        release = run.ended or (self.quitting and not self.jobs)
         if run.ended:
-            await self.tree.prepare_end(run)
+            await tree.prepare_end(run)
         if self._queued_timeouts:
             self._effects.extend(queued_timers(run, run.changed.values()))
-        freed, self._pool_freed = self._pool_freed, []
-        written = transition(run, events, self.tree.id, now, release=release, pools=freed)
-        await self.tree.storage.commit(written)
-        if freed:
-            self.tree.pools.look()
+        freed, self.pooling.freed = self.pooling.freed, []
+        orphans, tree.pools.returned = tree.pools.returned, []
+        release = self._finished()
+        written = transition(run, events, tree.id, now, release=release, pools=freed + orphans)
+        if self.offered:
+            self._retract([row.task for row in written.tasks if row.state is not TaskState.READY])
+        try:
+            await tree.storage.commit(written)
+        except Exception:
+            self.pooling.freed = freed
+            tree.pools.returned.extend(orphans)
+            raise
+        if freed or orphans:
+            tree.pools.look()
         self.released = release
-        self.tree.published(run, events)
+        tree.published(run, events)
 
-    def _apply(self, command: Command) -> None:
+    def _retract(self, names: Sequence[str]) -> None:
+        """Take off the board what cannot be claimed any more; after a pause, call for the rest."""
+        for name in names:
+            if name in self.offered:
+                self.offered.discard(name)
+                self.blocked.pop(name, None)
+                self.tree.board.retract(self.run.id, name)
+        if self._was_paused and not self.run.paused:
+            self._starts.append(self.tree.board.look)
+        self._was_paused = self.run.paused
+
+    def apply(self, command: Command) -> None:
+        """Let the kernel decide; what follows becomes visible after the next commit.
+
+        Raises:
+            Refused: the command does not fit; nothing changed.
+        """
         tree = self.tree
         events, effects = apply(
             self.run,
@@ -163,88 +236,108 @@ class RunActor:
         if effects:
             self._effects.extend(effects)
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Have something done when what was decided so far is stored."""
+        self._starts.append(call)
+
     def _handle(self, message: RunMessage) -> None:
         match message:
             case Job():
                 self._job_ended(message)
             case Ask(command=command, reply=reply):
                 self._asked(command, reply)
-            case Look():
-                for name in list(self.blocked):
-                    del self.blocked[name]
-                    self._give_back(name)
-            case PoolGranted(task=name, fence=fence):
-                self._pool_granted(name, fence)
+            case Look(again=again):
+                if again:
+                    self._look_again()
+            case PoolGranted(task=name, fence=fence, granted=granted):
+                self.pooling.answered(name, fence, granted=granted)
             case Quit(now=now):
-                self._quit(now)
+                self._quit(now=now)
             case _:
                 try:
-                    self._apply(message)
+                    self.apply(message)
                 except Refused as refused:
                     self.tree.log.debug("%s", refused)
 
     def _asked(self, command: Command, reply: Reply[None]) -> None:
         try:
-            self._apply(command)
+            self.apply(command)
         except Refused as refused:
             self._replies.append((reply, refused))
         else:
             self._replies.append((reply, None))
 
-    def _quit(self, now: bool) -> None:
-        self.quitting = True
-        self.tree.slots.leave(self.run.id)
-        for job in self.jobs.values():
-            if now or not job.slot:
-                job.stop()
-        if not now:
-            return
-        if not self.tree.store.durable and not self.run.ended:
-            self._apply(c.Cancel(reason="the engine was closed"))
+    async def ask(self, command: Command) -> None:
+        """Say a command and wait until what followed from it is stored.
 
-    # --- beginning --------------------------------------------------------------------------------------------
+        Raises:
+            Refused: it does not fit; nothing changed.
+            ActorStopped: this actor is gone; what it had not stored has not happened.
+        """
+        await self.inbox.ask(lambda reply: Ask(command, reply))
+
+    # --- beginning
+
+    def _look_again(self) -> None:
+        for name in [name for name in self.blocked if name not in self.offered]:
+            self.give_back(name)
+
+    def give_back(self, name: str) -> None:
+        """Let a task that could not start stand in line again."""
+        self.blocked.pop(name, None)
+        task = self.run.tasks[name]
+        if task.state is TaskState.READY:
+            self.run.push_ready(task)
 
     def _start_ready(self) -> None:
-        run = self.run
-        if run.paused or run.stopping is not None or run.draining or run.ended:
-            return
+        run, tree = self.run, self.tree
+        slots = tree.slots
         limit = run.spec.concurrency
-        while True:
-            task = run.peek_ready()
-            if task is None:
-                return
-            if task.spec.kind in _OWN_WAY:
+        while (task := run.peek_ready()) is not None:
+            own_way = OWN_WAYS.get(task.spec.kind)
+            if own_way is not None:
                 run.pop_ready()
-                self._begin_own_way(task)
+                self._begin_own_way(task, own_way)
                 continue
             if limit is not None and self._running >= limit:
-                return
-            fence = self.tree.new_fence()
-            if not self.tree.slots.take(run.id, task.id, fence):
-                self.tree.slots.wait(
-                    run.id, task.spec.options.priority, lambda: self.inbox.post(Look())
-                )
+                break
+            executor = self._executor(task)
+            if executor is None or not self.pooling.has(task):
+                run.pop_ready()
+                continue
+            fence = self.pooling.fence(task) or tree.new_fence()
+            if not slots.take(run.id, task.id, fence):
+                slots.wait(run.id, task.spec.options.priority, self._slot_kept)
                 return
             run.pop_ready()
-            if not self._begin(task, fence):
-                self.tree.slots.free(fence)
+            if not self._begin(task, fence, executor):
+                slots.free(fence)
+        # A slot that is kept for this run must not be kept in vain.
+        slots.leave(run.id)
 
-    def _begin(self, task: Task, fence: str) -> bool:
-        """Begin an attempt in a slot that was taken; return whether the slot is needed."""
+    def _slot_kept(self) -> None:
+        self.inbox.post(Look())
+
+    def _executor(self, task: Task) -> Executor | None:
+        """Return who can do a task now; if nobody can, note why."""
         if task.id in self.lingering:
-            self.blocked[task.id] = "its last attempt could not be stopped yet"
-            return False
-        if task.spec.options.pool is not None and not self._has_pool(task, fence):
-            return False
+            self.blocked[task.id] = "its last attempt could not be stopped and has not ended yet"
+            return None
+        try:
+            return self.tree.executor(task.spec)
+        except NoExecutor as lacking:
+            self.blocked[task.id] = str(lacking)
+            return None
+
+    def _begin(self, task: Task, fence: str, executor: Executor) -> bool:
+        """Begin an attempt in a slot that was taken; return whether the slot is needed."""
         lease = self._lease(task, fence)
         if lease is None:
             return False
-        try:
-            executor = self.tree.executor(task.spec)
-        except NoExecutor as lacking:
-            self.blocked[task.id] = str(lacking)
-            return False
-        self._apply(c.Begin(task=task.id, fence=fence, worker=self.tree.id))
+        self.apply(c.Begin(task=task.id, fence=fence, worker=self.tree.id))
+        self.pooling.used(task)
+        if self.blocked:
+            self.blocked.pop(task.id, None)
         lease.attempt = task.attempt
         job = Job(lease, executor, self.inbox.post)
         self.jobs[fence] = job
@@ -252,36 +345,37 @@ class RunActor:
         self._starts.append(lambda: self.tree.runners.dispatch(job))
         return True
 
-    async def ask(self, command: Command) -> None:
-        """Say a command and wait until what followed from it is stored.
-
-        Raises:
-            Refused: it does not fit; nothing changed.
-        """
-        await self.inbox.ask(lambda reply: Ask(command, reply))
+    def _begin_own_way(self, task: Task, own_way: Callable[[RunActor, Task, Lease], None]) -> None:
+        lease = self._lease(task, self.tree.new_fence())
+        if lease is None:
+            return
+        self.blocked.pop(task.id, None)
+        try:
+            own_way(self, task, lease)
+        except NoExecutor as lacking:
+            self.blocked[task.id] = str(lacking)
 
     def _lease(self, task: Task, fence: str) -> Lease | None:
-        """Return the lease with its inputs bound; None if the task is skipped or cannot be started."""
+        """Return the lease with its inputs bound; None if the task is skipped or fails at once."""
         spec = task.spec
         lease = self.lease_of(task, fence)
         lease.attempt += 1
         try:
             if spec.when is not None and not self.tree.binder.condition(self.run, task):
-                self._apply(c.Skip(task=task.id, reason=f"when: {spec.when} is false"))
+                self.apply(c.Skip(task=task.id, reason=f"when: {spec.when} is false"))
                 return None
-            self._bind(task, lease)
-        except Exception as error:
-            failure = Failure(kind="config", message=str(error) or type(error).__name__)
-            self._apply(c.Fail(task=task.id, failure=failure))
+            self.bind(task, lease)
+        except Exception as error:  # noqa: BLE001 - it is the task that fails
+            self.apply(c.Fail(task=task.id, failure=_config(error)))
             return None
         return lease
 
-    def _bind(self, task: Task, lease: Lease) -> None:
+    def bind(self, task: Task, lease: Lease) -> None:
         """Resolve what the definition left open; only files leave settings open."""
         spec, binder = task.spec, self.tree.binder
         if spec.inputs is not None:
             lease.inputs = binder.inputs(self.run, task)
-        if self.run.spec.folder is not None:
+        if self.run.spec.expressions:
             settings = binder.settings(self.run, task)
             lease.config, lease.env = settings.config, settings.env
             lease.secrets = settings.secrets
@@ -304,121 +398,38 @@ class RunActor:
             needs=lambda: _needs(task),
         )
 
-    def _begin_own_way(self, task: Task) -> None:
-        lease = self._lease(task, self.tree.new_fence())
-        if lease is not None:
-            _OWN_WAY[task.spec.kind](self, task, lease)
-
-    def _begin_step(self, task: Task, lease: Lease) -> None:
-        if "step" in self.tree.board_kinds:
-            self._offer(task, lease)
-        else:
-            self._apply(c.SucceedStep(task=task.id, reason="a step: nobody does it, nothing to wait for"))
-
-    def _offer(self, task: Task, lease: Lease) -> None:
-        self.blocked[task.id] = "offered on the board, nobody has claimed it"
-        self._starts.append(lambda: self.tree.board.offer(self, task, lease))
-
-    def _begin_input(self, task: Task, lease: Lease) -> None:
-        config = lease.config
-        wait = Wait(kind="input", message=config.get("message"), schema=config.get("schema"))
-        self._apply(c.BeginWait(task=task.id, wait=wait))
-
-    def _begin_sleep(self, task: Task, lease: Lease) -> None:
-        until = self.tree.clock.wall() + float(task.spec.config["seconds"])
-        self._apply(c.BeginWait(task=task.id, wait=Wait(kind="sleep", until=until)))
-        del lease
-
-    def _begin_probe(self, task: Task, lease: Lease) -> None:
-        wait = Wait(kind="probe", message="waits for its probe to say ready")
-        self._apply(c.BeginWait(task=task.id, wait=wait, fence=lease.fence))
-        self._starts.append(lambda: self._probe(task, lease))
-
-    def _begin_child(self, task: Task, lease: Lease) -> None:
-        child = f"{self.run.id}.{task.seq}.{task.generation}.{task.attempt + 1}"
-        wait = Wait(kind="child", message=f"waits for run {child}", child=child)
-        self._apply(c.BeginWait(task=task.id, wait=wait, fence=lease.fence))
-        self._starts.append(lambda: self._start_child(task, lease, child))
-
-    def _tend(self, task: Task, wait: Wait) -> None:
-        """Take up what a waiting task had going on when its engine died."""
-        assert task.fence is not None
-        lease = self.lease_of(task, task.fence)
-        if task.started_at is not None:
-            lease.waited = self.tree.clock.wall() - task.started_at
-        self._bind(task, lease)
-        if wait.kind == "probe":
-            self._starts.append(lambda: self._probe(task, lease))
-        elif wait.kind == "child" and wait.child is not None:
-            child = wait.child
-            self._starts.append(lambda: self._start_child(task, lease, child))
-
-    def _probe(self, task: Task, lease: Lease) -> None:
-        job = Job(lease, self.tree.executor(task.spec), self.inbox.post, slot=False)
-        self.jobs[lease.fence] = job
-        self.tree.runners.dispatch(job)
-
-    def _start_child(self, task: Task, lease: Lease, child: str) -> None:
-        self.children[lease.fence] = child
-        self.tree.start_child(self, task, lease, child)
-
-    # --- pools ------------------------------------------------------------------------------------------------
-
-    def _has_pool(self, task: Task, fence: str) -> bool:
-        """Whether a slot of the task's pool is ours; if not, ask for one and let the task stand aside."""
-        pool = task.spec.options.pool
-        assert pool is not None
-        if self.pooled.pop(task.id, None) is not None:
-            return True
-        self.blocked[task.id] = f"no slot of pool {pool!r} is free"
-        lease = PoolLease(
-            pool=pool, run=self.run.id, task=task.id, fence=fence, engine=self.tree.id
-        )
-        self.tree.pools.want(lease, self.run.spec.pools.get(pool), self.inbox.post)
-        return False
-
-    def _pool_granted(self, name: str, fence: str) -> None:
-        task = self.run.tasks[name]
-        startable = not (self.quitting or self.run.paused) and task.state is TaskState.READY
-        taken = startable and self.tree.slots.take(self.run.id, name, fence)
-        if taken:
-            self.blocked.pop(name, None)
-            self.pooled[name] = fence
-            if self._begin(task, fence):
-                return
-            self.tree.slots.free(fence)
-            self.pooled.pop(name, None)
-        self._pool_freed.append(fence)
-        if task.state is TaskState.READY:
-            self.blocked.pop(name, None)
-            self._give_back(name)
-
-    # --- ending -----------------------------------------------------------------------------------------------
+    # --- ending
 
     def _job_ended(self, job: Job) -> None:
         lease = job.lease
-        if self.quitting and not job.slot and isinstance(job.outcome, Halted):
-            self.jobs.pop(lease.fence, None)  # It goes on waiting; whoever takes the run up tends it again.
+        if job.reported:
+            self._gone_at_last(job)
             return
-        if not job.gone:
-            self.lingering.add(lease.task)
-        elif lease.task in self.lingering and lease.lingering is not None:
-            self.lingering.discard(lease.task)
+        job.reported = True
+        if job.gone:
             self._free(job)
-            self.blocked.pop(lease.task, None)
-            self._give_back(lease.task)
-            return
         else:
-            self._free(job)
-        if self.run.tasks[lease.task].spec.options.timeout is not None:
+            self.lingering.add(lease.task)
+        if self._is_given_up(job):
+            return
+        if lease.spec.options.timeout is not None:
             self.tree.timers.clear(self.run.id, ("attempt", lease.task))
         try:
-            self._apply(_command(job))
-        except StaleFence as stale:
+            self.apply(_command(job))
+        except Refused as stale:
             self.tree.log.info("%s", stale)
 
-    def _tell(self, command: Command) -> None:
-        self.inbox.post(command)
+    def _is_given_up(self, job: Job) -> bool:
+        """Whether a probe was stopped only because its run is put down: it goes on waiting."""
+        leaves = self.quitting and self.tree.store.durable and self.run.stopping is None
+        return leaves and not job.slot and isinstance(job.outcome, Halted)
+
+    def _gone_at_last(self, job: Job) -> None:
+        """Let a task go on whose last attempt could not be stopped and has ended by itself."""
+        self._free(job)
+        name = job.lease.task
+        self.lingering.discard(name)
+        self.give_back(name)
 
     def _free(self, job: Job) -> None:
         fence = job.lease.fence
@@ -427,12 +438,12 @@ class RunActor:
             self._running -= 1
             self.tree.slots.free(fence)
             if job.lease.spec.options.pool is not None:
-                self._pool_freed.append(fence)
+                self.pooling.freed.append(fence)
 
-    def _give_back(self, name: str) -> None:
-        task = self.run.tasks[name]
-        if task.state is TaskState.READY:
-            self.run.push_ready(task)
+    def child_ended(self, fence: str, command: Command) -> None:
+        """Hear of the end of a child run."""
+        if self.children.pop(fence, None) is not None:
+            self.inbox.post(command)
 
     def _perform(self, effect: Effect) -> None:
         match effect:
@@ -444,24 +455,54 @@ class RunActor:
             case _:
                 assert_never(effect)
 
+    def _tell(self, command: Command) -> None:
+        self.inbox.post(command)
+
     def _stop(self, name: str, fence: str, reason: str) -> None:
-        if (job := self.jobs.get(fence)) is not None:
+        job = self.jobs.get(fence)
+        child = self.children.get(fence)
+        if job is not None and job.outcome is None:
             job.stop()
-        elif (child := self.children.get(fence)) is not None:
+        elif child is not None:
+            self.unwanted.add(fence)
             self.tree.cancel_child(child, reason)
         else:
             self.tree.board.withdraw(fence)
             self.inbox.post(c.Stopped(task=name, fence=fence))
 
-    def close(self) -> None:
-        """Forget timers and places in line; called when the actor has ended, however it did."""
-        self.inbox.abandon(f"run {self.run.id} is not live any more")
+    def _quit(self, *, now: bool) -> None:
+        self.quitting = True
         self.tree.slots.leave(self.run.id)
-        self.tree.timers.clear_group(self.run.id)
+        for job in self.jobs.values():
+            if now or not job.slot:
+                job.stop()
+
+    def _cancel_in_memory(self) -> None:
+        """Cancel what nobody could take up again, as soon as nothing of it runs in a slot."""
+        run = self.run
+        if not (self.tree.store.durable or self._running or run.ended or run.stopping):
+            self.apply(c.Cancel(reason="the engine was closed"))
+
+    def close(self) -> list[str]:
+        """Forget timers and places in line; called when the actor has ended, however it did.
+
+        Returns:
+            Leases on pools that are still to be given back.
+        """
+        tree, run = self.tree, self.run.id
+        self.inbox.abandon(f"run {run} is not live any more")
+        tree.slots.leave(run)
+        tree.timers.clear_group(run)
         for job in self.jobs.values():
             if job.slot:
-                self.tree.slots.free(job.lease.fence)
-        self.tree.board.forget(self.run.id)
+                tree.slots.free(job.lease.fence)
+        self.children.clear()
+        tree.board.forget(run)
+        return self.pooling.close()
+
+
+def _config(error: Exception) -> Failure:
+    return Failure(kind="config", message=str(error) or type(error).__name__)
 
 
 def _needs(task: Task) -> dict[str, Upstream]:
@@ -491,14 +532,3 @@ def _command(job: Job) -> Command:
             return c.Fail(task=task, fence=fence, failure=failure)
         case _:
             assert_never(outcome)
-
-
-_OWN_WAY: dict[str, Callable[[RunActor, Task, Lease], None]] = {
-    "step": RunActor._begin_step,
-    "external": RunActor._offer,
-    "input": RunActor._begin_input,
-    "sleep": RunActor._begin_sleep,
-    "wait": RunActor._begin_probe,
-    "workflow": RunActor._begin_child,
-}
-"""Kinds that take no slot of this engine, and how each begins."""

@@ -1,11 +1,12 @@
-"""Standing runners: each takes attempts from a channel one after another and supervises them to their end.
+"""Standing runners: each takes attempts from a channel, one after another, to their end.
 
-A runner keeps one cancel scope for many attempts and replaces it only after it was used; spawning a task or
-entering a scope for each attempt would cost more than a small attempt itself.
+A runner keeps one cancel scope for many attempts and replaces it only after it was used; spawning a
+task or entering a scope for each attempt would cost more than a small attempt itself.
 """
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable
 
@@ -20,15 +21,26 @@ from ._execution import Executor, Failed, Halted, Lease, Outcome
 
 @attrs.define(eq=False)
 class Job:
-    """One attempt on its way through a runner; with its outcome it is the message to the run actor."""
+    """One attempt on its way through a runner; with its outcome it is the message to the run actor.
+
+    Attributes:
+        done: Called with the job when its outcome is known, and once more when what could not be
+            stopped has ended after all.
+        slot: Whether it holds a slot of the engine.
+        gone: Whether nothing of it runs any more.
+        dispatched: Whether a runner has it, and so will report it.
+        reported: Whether the run actor has heard of the outcome.
+    """
 
     lease: Lease
     executor: Executor
-    done: Callable[[Job], None]
+    done: Callable[[Job], object]
     slot: bool = True
     outcome: Outcome | None = None
     gone: bool = True
     stopped: bool = False
+    dispatched: bool = False
+    reported: bool = False
     scope: anyio.CancelScope | None = None
 
     def stop(self) -> None:
@@ -50,6 +62,7 @@ class Runners:
 
     def dispatch(self, job: Job) -> None:
         """Hand an attempt to a runner; ``job.done(job)`` follows when it has ended."""
+        job.dispatched = True
         self._queued += 1
         if self._queued > self._idle:
             self._idle += 1
@@ -59,17 +72,26 @@ class Runners:
     async def _serve(self) -> None:
         while True:
             job: Job | None = None
-            with anyio.CancelScope() as scope:
-                while not scope.cancel_called:
-                    job = None
-                    job = await self._channel.receive()
-                    self._queued -= 1
-                    self._idle -= 1
-                    job.scope = scope
-                    job.outcome = Halted() if job.stopped else await _attempt(job)
-                    await self._report(job)
+            error: Exception | None = None
+            try:
+                with anyio.CancelScope() as scope:
+                    while not scope.cancel_called:
+                        job = None
+                        job = await self._channel.receive()
+                        self._queued -= 1
+                        self._idle -= 1
+                        job.scope = scope
+                        job.outcome = Halted() if job.stopped else await _attempt(job)
+                        await self._report(job)
+            except Exception as caught:
+                # A stopped attempt may raise its cancellation and an error in one group: the scope
+                # takes the cancellation out, and the error is left.
+                if job is None or job.outcome is not None:
+                    raise
+                error = caught
             if job is not None and job.outcome is None:
-                job.outcome = Halted(_left_behind(job.lease))
+                note = _left_behind(job.lease)
+                job.outcome = Halted(note) if error is None else Failed(failure_of(error))
                 await self._report(job)
 
     async def _report(self, job: Job) -> None:
@@ -94,8 +116,13 @@ def _left_behind(lease: Lease) -> str | None:
 async def _attempt(job: Job) -> Outcome:
     try:
         return await job.executor.execute(job.lease)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the attempt that fails
         return Failed(failure_of(error))
+    except anyio.get_cancelled_exc_class():
+        if job.stopped or anyio.current_effective_deadline() == -math.inf:
+            raise
+        # Nobody cancelled it from here: on asyncio a task can also do that to itself.
+        return Failed(Failure(kind="cancelled", message="the work cancelled itself"))
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -115,4 +142,3 @@ def failure_of(error: BaseException) -> Failure:
         },
         retry_after=retry_after if isinstance(retry_after, (int, float)) else None,
     )
-

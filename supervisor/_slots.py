@@ -60,10 +60,18 @@ class Slots:
             self._call_next()
 
     def wait(self, run: str, priority: int, call: Callable[[], None]) -> None:
-        """Put a run in line; ``call()`` tells it that a slot is kept for it."""
-        if run not in self._line and run not in self._kept:
+        """Put a run in line; ``call()`` tells it that a slot is kept for it.
+
+        Said again it keeps the place, and moves up if the priority is higher now.
+        """
+        if run in self._kept:
+            return
+        known = self._line.get(run)
+        if known is None:
             self._age += 1
             self._line[run] = (-priority, self._age, call)
+        elif -priority < known[0]:
+            self._line[run] = (-priority, known[1], call)
 
     def leave(self, run: str) -> None:
         """Take a run out of the line and give up what is kept for it."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Hashable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
 
 from ._clock import Clock
 
-_Entry: TypeAlias = tuple[float, int, str, Hashable]
+_Entry: TypeAlias = tuple[float, int, str, Hashable, float]
 _Live: TypeAlias = tuple[int, Callable[[], None]]
+
+_HEAP_MIN: Final = 64  # a smaller heap is not worth tidying
+_EARLY: Final = 1e-6  # the kernel takes a microsecond early for on time
 
 
 class Timers:
     """Calls a function when a wall time has come; :meth:`serve` must run for that.
 
-    A timer has a key within a group: setting it anew replaces it, and a group can be forgotten whole.
-    Functions are called in the order of their deadlines; they must not block and must not raise.
+    A timer has a key within a group: setting it anew replaces it, and a group can be forgotten
+    whole.  Functions are called in the order of their deadlines; they must not block nor raise.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -33,14 +36,15 @@ class Timers:
         return sum(map(len, self._groups.values()))
 
     def set(self, group: str, key: Hashable, at: float, call: Callable[[], None]) -> None:
-        """Call ``call()`` at the wall time ``at``, instead of what was set under this key before."""
+        """Call ``call()`` at the wall time ``at``, instead of what was set under this key."""
         self._count += 1
         self._groups.setdefault(group, {})[key] = (self._count, call)
-        heapq.heappush(self._heap, (self._clock.deadline(at), self._count, group, key))
-        if self._heap[0][1] == self._count and self._wake is not None:
+        entry = (self._clock.deadline(at), self._count, group, key, at)
+        heapq.heappush(self._heap, entry)
+        if self._heap[0] is entry and self._wake is not None:
             self._wake.set()
-        if len(self._heap) > 64 and len(self._heap) > 2 * len(self):
-            self._heap = [entry for entry in self._heap if self._is_live(entry)]
+        if len(self._heap) > _HEAP_MIN and len(self._heap) > 2 * len(self):
+            self._heap = [each for each in self._heap if self._is_live(each)]
             heapq.heapify(self._heap)
 
     def clear(self, group: str, key: Hashable) -> None:
@@ -75,8 +79,11 @@ class Timers:
             entry = self._heap[0]
             if not self._is_live(entry):
                 heapq.heappop(self._heap)
-            elif entry[0] <= anyio.current_time():
+            elif entry[0] > anyio.current_time():
+                return
+            elif entry[4] > self._clock.wall() + _EARLY:
+                # The wall clock was set back, or runs slower than the loop's: it is not time yet.
+                heapq.heapreplace(self._heap, (self._clock.deadline(entry[4]), *entry[1:]))
+            else:
                 heapq.heappop(self._heap)
                 self._groups[entry[2]].pop(entry[3])[1]()
-            else:
-                return

@@ -1,7 +1,8 @@
-"""The engine's tree of actors: storage, timers, pools, board, and one run actor for each live run.
+"""The engine's tree of actors: storage, timers, pools, board, one run actor for each live run.
 
-The tree runs in a shielded scope of its own, so that cancelling whoever uses the engine does not cut it down
-in the middle of a sentence: leaving :class:`Tree` stops it in order, whatever the reason for leaving.
+The tree runs in a shielded scope of its own, so that cancelling whoever uses the engine does not
+cut it down in the middle of a sentence: leaving :class:`Tree` stops it in order, whatever the
+reason for leaving.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import anyio
 from anyio.abc import TaskStatus
@@ -22,34 +23,41 @@ from anyio.abc import TaskStatus
 from ..actors import ActorStopped
 from ..storage import Conflict, EngineInfo, LogLine, Storage, Store
 from ..workflow import (
+    CallboardError,
     Command,
+    CycleError,
+    DefinitionError,
     Event,
-    Failure,
     Refused,
     Run,
     RunOwned,
     RunState,
+    StoreError,
     Task,
     TaskSpec,
     UnknownRun,
     UsageError,
     WorkflowSpec,
     apply,
-    commands as c,
-    events as ev,
     fold,
+)
+from ..workflow import (
+    events as ev,
+)
+from ..workflow import (
     start as begin_run,
 )
 from ._board import Board
+from ._children import cancel_if_live, tend_child
 from ._clock import Clock
 from ._execution import Binder, Executor, Lease, NoExecutor
 from ._listener import listen
 from ._live import Live, new_actor
-from ._messages import Look, Quit
+from ._messages import Look
 from ._pools import Pools
 from ._rows import transition
-from ._runners import Runners
 from ._run_actor import RunActor
+from ._runners import Runners
 from ._slots import Slots
 from ._timers import Timers
 
@@ -81,6 +89,12 @@ class Tree:
         recover: Whether to carry on unfinished runs that no living engine owns, now and later.
         within: Gives, for the engine's id, what is entered before and left after everything else.
         on_dead_engine: Called with the id of a dead engine before a run of its is taken over.
+
+    Attributes:
+        live: The runs that this engine supervises.
+        aside: Why runs were set aside, by run.
+        closing: Set when nothing more is to be started.
+        hasty: Whether what runs is to be stopped at once.
     """
 
     def __init__(
@@ -108,28 +122,33 @@ class Tree:
         self.slots = Slots(concurrency)
         self.board = Board(self.clock, self.timers)
         self.board_kinds = frozenset(board_kinds)
-        self.pools = Pools(store, dict(pools or {}))
+        self.pools = Pools(store, dict(pools or {}), self._nudge)
         self.binder = binder
         self.catalog = catalog
         self.log = logging.getLogger("callboard")
         self.live: dict[str, Live] = {}
+        self.aside: dict[str, Exception] = {}
+        self.recovers = recover
+        self.closing = anyio.Event()
+        self.hasty = False
         self._executors = dict(executors)
         self._grace = grace
-        self.recovers = recover
+        self._grace_scope: anyio.CancelScope | None = None
         self._on_dead_engine = on_dead_engine
         self._within = nullcontext() if within is None else within(self.id)
         self._fences = 0
-        self._closing = anyio.Event()
-        self._hasty = False
+        self._down = anyio.Event()
+        self._taking = anyio.Lock()
 
-    # --- life -------------------------------------------------------------------------------------------------
+    # --- life
 
-    async def __aenter__(self) -> Tree:
+    async def __aenter__(self) -> Self:
         self._outer = anyio.create_task_group()
         await self._outer.__aenter__()
         try:
             await self._outer.start(self._serve)
         except BaseException as error:
+            self._hurry()
             await self._leave(type(error), error, error.__traceback__)
             raise
         return self
@@ -140,9 +159,24 @@ class Tree:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        self._hasty = error is not None
-        self._closing.set()
-        return await self._leave(kind, error, trace)
+        if error is not None:
+            self._hurry()
+            return await self._leave(kind, error, trace)
+        self.closing.set()
+        try:
+            await self._down.wait()
+        except BaseException as interrupted:
+            # Whoever leaves has lost patience within the grace time.
+            self._hurry()
+            await self._leave(type(interrupted), interrupted, interrupted.__traceback__)
+            raise
+        return await self._leave(None, None, None)
+
+    def _hurry(self) -> None:
+        self.hasty = True
+        self.closing.set()
+        if self._grace_scope is not None:
+            self._grace_scope.cancel()
 
     async def _leave(
         self,
@@ -150,54 +184,65 @@ class Tree:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        self._closing.set()
         try:
             return await self._outer.__aexit__(kind, error, trace)
         except BaseExceptionGroup as group:
             # One cause is raised as itself; several are worth a group.
-            if len(group.exceptions) == 1 and group.exceptions[0] is not error:
-                raise group.exceptions[0] from None
-            if len(group.exceptions) == 1:
+            only = _only(group)
+            if only is None:
+                raise
+            if only is error:
                 return False
-            raise
+            raise only from only.__cause__
 
     async def _serve(self, *, task_status: TaskStatus[None]) -> None:
-        with anyio.CancelScope(shield=True):
-            info = EngineInfo(
-                id=self.id, host=socket.gethostname(), pid=os.getpid(), started_at=self.clock.wall()
-            )
-            async with self.store.opened(info), self._within:
-                self.storage = Storage(self.store)
-                async with anyio.create_task_group() as services:
-                    await services.start(self.storage.run)
-                    services.start_soon(self.timers.serve, name="callboard timers")
-                    services.start_soon(self.pools.serve, name="callboard pools")
-                    services.start_soon(listen, self, name="callboard inbox")
-                    async with anyio.create_task_group() as self._runs:
-                        self.runners = Runners(self._runs)
-                        if self.recovers:
-                            await self.resume_all()
-                        task_status.started()
-                        await self._closing.wait()
-                        await self._put_down()
-                        self._runs.cancel_scope.cancel()
-                    services.cancel_scope.cancel()
+        try:
+            with anyio.CancelScope(shield=True):
+                info = EngineInfo(
+                    id=self.id,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    started_at=self.clock.wall(),
+                )
+                async with self.store.opened(info), self._within:
+                    await self._serve_opened(task_status)
+        finally:
+            self._down.set()
+
+    async def _serve_opened(self, task_status: TaskStatus[None]) -> None:
+        self.storage = Storage(self.store)
+        async with anyio.create_task_group() as services:
+            await services.start(self.storage.run)
+            services.start_soon(self.timers.serve, name="callboard timers")
+            services.start_soon(self.pools.serve, name="callboard pools")
+            services.start_soon(listen, self, name="callboard inbox")
+            async with anyio.create_task_group() as self._runs:
+                self.runners = Runners(self._runs)
+                if self.recovers:
+                    await self.resume_all()
+                task_status.started()
+                await self.closing.wait()
+                await self._put_down()
+                self._runs.cancel_scope.cancel()
+            services.cancel_scope.cancel()
 
     async def _put_down(self) -> None:
         """Let what runs end within the grace time, then stop it; wait until all is written down."""
-        runs = list(self.live.values())
-        for live in runs:
-            live.actor.inbox.post(Quit(False))
-        if not self._hasty:
-            with anyio.move_on_after(self._grace):
-                for live in runs:
-                    await live.done.wait()
+        if not self.hasty:
+            for live in list(self.live.values()):
+                live.quit(now=False)
+            with anyio.move_on_after(self._grace) as self._grace_scope:
+                await self._all_down()
+        self.hasty = True
         for live in list(self.live.values()):
-            live.actor.inbox.post(Quit(True))
-        for live in list(self.live.values()):
-            await live.done.wait()
+            live.quit(now=True)
+        await self._all_down()
 
-    # --- what run actors ask for ------------------------------------------------------------------------------
+    async def _all_down(self) -> None:
+        while self.live:
+            await next(iter(self.live.values())).done.wait()
+
+    # --- what run actors ask for
 
     def new_fence(self) -> str:
         """Return a fencing token that no other attempt of any engine has."""
@@ -205,8 +250,19 @@ class Tree:
         return f"{self.id}-{self._fences}"
 
     def output_of(self, run: Run) -> Any:
-        """Return the output of a run that has succeeded."""
-        return None if run.spec.output is None else self.binder.output(run)
+        """Return the output of a run that has succeeded.
+
+        Raises:
+            CallboardError: it cannot be made.
+        """
+        if run.spec.output is None:
+            return None
+        try:
+            return self.binder.output(run)
+        except CallboardError:
+            raise
+        except Exception as error:
+            raise UsageError(f"{type(error).__name__}: {error}") from error
 
     def executor(self, spec: TaskSpec) -> Executor:
         """Return who does a task.
@@ -217,6 +273,7 @@ class Tree:
         executor = self._executors.get(spec.kind)
         if executor is None:
             raise NoExecutor(f"needs an executor for {spec.kind!r} tasks, which this engine lacks")
+        executor.check(spec)
         return executor
 
     def log_line(self, lease: Lease, stream: str, text: str, data: Any) -> None:
@@ -240,66 +297,45 @@ class Tree:
         if live is None:
             return
         live.stored.set()
-        for watcher in live.watchers:
+        for watcher in list(live.watchers):
             watcher(run, events)
 
     async def prepare_end(self, run: Run) -> None:
         """Make sure that what follows the end of a run exists before the end is written down."""
         bad = (RunState.FAILED, RunState.TIMED_OUT, RunState.PROMISE_BROKEN)
-        if run.spec.failure_workflow is None or run.state not in bad or self._closing.is_set():
+        if run.spec.failure_workflow is None or run.state not in bad:
             return
+        follower = f"{run.id}.failure"
         try:
+            if follower in self.live or await self.store.load(follower) is not None:
+                return
             spec = self.catalog.find(run.spec.failure_workflow, run.spec.folder)
             inputs = self.catalog.check_inputs(spec, _known_inputs(spec, run))
-            await self.start(spec, inputs, run_id=f"{run.id}.failure", parent=(run.id, None))
-        except UsageError as error:
-            if f"{run.id}.failure" not in str(error):
-                self.log.error("the failure workflow of run %s cannot be started: %s", run.id, error)
-        except Exception as error:
-            self.log.error("the failure workflow of run %s cannot be started: %s", run.id, error)
+            await self.start(spec, inputs, run_id=follower, parent=(run.id, None))
+        except StoreError:
+            raise
+        except Exception:
+            self.log.exception("the failure workflow of run %s cannot be started", run.id)
 
     def start_child(self, actor: RunActor, task: Task, lease: Lease, child: str) -> None:
         """Start the run that a task waits for, or take up the one that was started before."""
-        self._runs.start_soon(self._tend_child, actor, task, lease, child)
-
-    async def _tend_child(self, actor: RunActor, task: Task, lease: Lease, child: str) -> None:
-        try:
-            run = await self._child_ended(task, lease, child, actor.run.spec.folder)
-        except Exception as error:
-            message = f"the child run cannot be started: {error}"
-            failure = Failure(kind="config", message=message)
-            actor.inbox.post(c.Fail(task=task.id, fence=lease.fence, failure=failure))
-            return
-        if run is not None:
-            actor.inbox.post(_child_outcome(task.id, lease.fence, run))
-
-    async def _child_ended(
-        self, task: Task, lease: Lease, child: str, folder: str | None
-    ) -> Run | None:
-        """Return the ended child; None if it was put down with the engine."""
-        stored = await self.store.load(child)
-        if stored is None:
-            spec = self.catalog.find(str(task.spec.config["workflow"]), folder)
-            inputs = self.catalog.check_inputs(spec, lease.inputs or {})
-            await self.start(spec, inputs, run_id=child, parent=(lease.run, lease.task))
-        elif child not in self.live:
-            await self.resume(child)
-        run = await self.wait(child)
-        return run if run.ended else None
+        self._runs.start_soon(tend_child, self, actor, task, lease, child)
 
     def cancel_child(self, child: str, reason: str) -> None:
         """Cancel a run because whoever waits for it is stopped."""
-        live = self.live.get(child)
-        if live is not None:
-            live.actor.inbox.post(c.Cancel(reason=f"its parent was stopped: {reason}"))
+        cancel_if_live(self.live.get(child), reason)
 
     def forget(self, live: Live) -> None:
         """Take a run that is no longer ours out of the tree."""
         if self.live.get(live.run.id) is live:
             del self.live[live.run.id]
-        self.pools.drop(live.run.id)
 
-    # --- what users of the engine ask for ---------------------------------------------------------------------
+    def _nudge(self) -> None:
+        for live in self.live.values():
+            live.actor.inbox.post(Look())
+            return
+
+    # --- what users of the engine ask for
 
     async def start(
         self,
@@ -310,13 +346,14 @@ class Tree:
         topic: str | None = None,
         parent: tuple[str, str | None] | None = None,
     ) -> Live:
-        """Start a run; returns when it is stored.
+        """Start a run; returns when it is stored, even if cancelled meanwhile.
 
         Raises:
             UsageError: the id is taken, or the engine is closing.
-            Refused: the definition cannot be run.
+            DefinitionError: the definition cannot be run.
+            StoreError: it cannot be stored.
         """
-        if self._closing.is_set() and parent is None:
+        if self.closing.is_set() and parent is None:
             raise UsageError("the engine is closing: it starts nothing more")
         created = ev.RunCreated(
             at=self.clock.wall(),
@@ -329,16 +366,23 @@ class Tree:
         )
         if created.run in self.live:
             raise UsageError(f"there is a run {created.run!r} already")
-        run, events, _ = begin_run(created, output_of=self.output_of)
+        try:
+            run, events, _ = begin_run(created, output_of=self.output_of)
+        except CycleError as error:
+            raise DefinitionError([f"workflow {spec.name!r} has a cycle: {error}"]) from error
+        except Refused as error:
+            raise DefinitionError([str(error)]) from error
         live = self._spawn(run, events)
-        await live.stored.wait()
-        if isinstance(live.failure, Conflict):
-            raise UsageError(f"there is a run {created.run!r} already") from live.failure
-        if live.failure is not None and not live.run.ended:
+        with anyio.CancelScope(shield=True):
+            await live.stored.wait()
+        if created.run not in self.aside and live.failure is not None:
+            if isinstance(live.failure.__cause__, Conflict):
+                raise UsageError(f"there is a run {created.run!r} already") from live.failure
             raise live.failure
         return live
 
     def _spawn(self, run: Run, first: list[Event]) -> Live:
+        self.aside.pop(run.id, None)
         live = Live(self, run, new_actor(self, run))
         self.live[run.id] = live
         self._runs.start_soon(live.supervise, first, name=f"callboard run {run.id}")
@@ -350,19 +394,32 @@ class Tree:
         Raises:
             RunOwned: a living engine owns it.
             UnknownRun: there is no such run.
+            UsageError: the engine is closing.
         """
-        if run_id in self.live:
-            return self.live[run_id]
+        async with self._taking:
+            if run_id in self.live:
+                return self.live[run_id]
+            if self.closing.is_set():
+                raise UsageError("the engine is closing: it takes nothing up any more")
+            run = await self._take(run_id)
+            if run.ended:
+                await self._write(run, [], release=True)
+                return None
+            live = self._spawn(run, [])
+            live.stored.set()
+            return live
+
+    async def _take(self, run_id: str) -> Run:
+        """Make a run ours, and end what its dead owner has left running."""
         dead = await self.store.take(run_id, self.id)
-        if dead is not None and dead != self.id and self._on_dead_engine is not None:
-            await anyio.to_thread.run_sync(self._on_dead_engine, dead)
-        run = await self.load(run_id)
-        if run.ended:
-            await self._write(run, [], release=True)
-            return None
-        live = self._spawn(run, [])
-        live.stored.set()
-        return live
+        try:
+            if dead is not None and dead != self.id and self._on_dead_engine is not None:
+                await anyio.to_thread.run_sync(self._on_dead_engine, dead)
+            return await self.load(run_id)
+        except Exception as error:
+            # It is ours now, and nobody works on it: whoever asks for it learns why.
+            self.aside[run_id] = error
+            raise
 
     async def resume_all(self) -> list[str]:
         """Take up every unfinished run that no living engine owns; return their ids."""
@@ -371,8 +428,10 @@ class Tree:
             try:
                 if await self.resume(run_id) is not None:
                     taken.append(run_id)
-            except (RunOwned, UnknownRun) as lost:
+            except (RunOwned, UnknownRun, UsageError) as lost:
                 self.log.info("%s", lost)
+            except Exception:
+                self.log.exception("run %s cannot be taken up", run_id)
         return taken
 
     async def load(self, run_id: str) -> Run:
@@ -393,12 +452,37 @@ class Tree:
             Exception: why it was set aside.
         """
         live = self.live.get(run_id)
-        if live is None:
-            return await self.load(run_id)
-        await live.done.wait()
-        if live.failure is not None:
-            raise live.failure
-        return live.run
+        if live is not None:
+            await live.done.wait()
+            if live.failure is not None:
+                raise live.failure
+            return live.run
+        if run_id in self.aside:
+            raise self.aside[run_id]
+        return await self.load(run_id)
+
+    async def ask(self, run_id: str, command: Command) -> bool:
+        """Say a command to a live run and wait until what followed is stored.
+
+        Returns:
+            Whether the run is live here; if not, nothing was said.
+
+        Raises:
+            Refused: it does not fit; nothing changed.
+            StoreError: it could not be stored, and the run is set aside.
+        """
+        while (live := self.live.get(run_id)) is not None:
+            actor, moved = live.actor, live.moved
+            try:
+                await actor.ask(command)
+            except ActorStopped:
+                if live.actor is actor:
+                    await moved.wait()
+                if live.failure is not None:
+                    raise live.failure from None
+            else:
+                return True
+        return False
 
     async def command(self, run_id: str, command: Command) -> bool:
         """Say a command to a run and wait until what followed is stored.
@@ -410,14 +494,14 @@ class Tree:
             Refused: it does not fit; nothing changed.
             RunOwned: a living engine owns the run: post the command to it.
         """
-        while (live := self.live.get(run_id)) is not None:
-            try:
-                await live.actor.ask(command)
-                return True
-            except ActorStopped:
-                await live.done.wait()
-        await self.store.take(run_id, self.id)
-        run = await self.load(run_id)
+        while not await self.ask(run_id, command):
+            async with self._taking:
+                if run_id not in self.live:
+                    return await self._command_stored(run_id, command)
+        return True
+
+    async def _command_stored(self, run_id: str, command: Command) -> bool:
+        run = await self._take(run_id)
         try:
             events, _ = apply(
                 run, command, self.clock.wall(), draw=self.draw, output_of=self.output_of
@@ -425,41 +509,35 @@ class Tree:
         except Refused:
             await self._write(run, [], release=True)
             raise
-        if not run.ended and self.recovers:
-            await self._write(run, events, release=False)
+        goes_on = not run.ended and self.recovers and not self.closing.is_set()
+        if run.ended:
+            await self.prepare_end(run)
+        await self._write(run, events, release=not goes_on)
+        if goes_on:
             self._spawn(run, []).stored.set()
-            return True
-        await self._write(run, events, release=True)
-        return False
+        return goes_on
 
     async def _write(self, run: Run, events: list[Event], *, release: bool) -> None:
         now = self.clock.wall()
         await self.storage.commit(transition(run, events, self.id, now, release=release))
 
     def look(self) -> None:
-        """Let every run look again whether it can start something: an executor or a function was added."""
+        """Let every run look again whether it can start something: an executor was added."""
         for live in self.live.values():
-            live.actor.inbox.post(Look())
+            live.actor.inbox.post(Look(again=True))
 
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
+    """Return the one error that a group holds, however deep; None if it holds several."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        if len(error.exceptions) != 1:
+            return None
+        error = error.exceptions[0]
+    return error
 
 
 def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:
     """Return what a failure workflow is told, as far as it declares it."""
     told = {"run": run.id, "workflow": run.spec.name, "state": str(run.state), "reason": run.reason}
     return {name: value for name, value in told.items() if name in spec.inputs or name == "run"}
-
-
-def _child_outcome(task: str, fence: str, run: Run) -> Command:
-    match run.state:
-        case RunState.SUCCEEDED:
-            return c.Succeed(task=task, fence=fence, output=run.output)
-        case RunState.NOT_READY:
-            return c.NotReady(task=task, fence=fence, message=f"run {run.id} is not ready")
-        case RunState.CANCELLED:
-            failure = Failure(kind="cancelled", message=f"run {run.id} was cancelled")
-            return c.Fail(task=task, fence=fence, failure=failure)
-        case _:
-            kind = "timeout" if run.state is RunState.TIMED_OUT else "error"
-            message = f"run {run.id} ended {run.state}: {run.reason}"
-            failure = Failure(kind=kind, message=message, detail={"run": run.id})
-            return c.Fail(task=task, fence=fence, failure=failure)

@@ -43,7 +43,9 @@ def _problems(schema: Any, value: Any, what: str) -> list[str]:
         found.append(f"{what} must be one of {', '.join(map(repr, choices))}")
     for word, bad in (("minimum", _below), ("maximum", _above)):
         if word in rules and _TYPES["number"](value) and bad(value, rules[word]):
-            found.append(f"{what} must be {'at least' if word == 'minimum' else 'at most'} {rules[word]}")
+            found.append(
+                f"{what} must be {'at least' if word == 'minimum' else 'at most'} {rules[word]}"
+            )
     if isinstance(value, dict):
         found += _object_problems(rules, cast("dict[str, Any]", value), what)
     if isinstance(value, list):
@@ -72,4 +74,8 @@ def _object_problems(rules: Mapping[str, Any], value: dict[str, Any], what: str)
 
 
 def _name(value: Any) -> str:
-    return next(name for name, is_it in _TYPES.items() if is_it(value)) if value is not None else "null"
+    return (
+        next(name for name, is_it in _TYPES.items() if is_it(value))
+        if value is not None
+        else "null"
+    )

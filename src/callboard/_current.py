@@ -75,7 +75,9 @@ def current() -> Current:
     """
     lease = current_lease.get(None)
     if lease is None:
-        raise UsageError("callboard.current() was called outside a task: call it in a task's function")
+        raise UsageError(
+            "callboard.current() was called outside a task: call it in a task's function"
+        )
     return Current(lease)
 
 

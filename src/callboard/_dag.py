@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,7 +16,8 @@ from ._values import is_async
 from .executors._function import NotReady, in_thread
 from .storage import MemoryStore
 from .supervisor import Done, Lease, NotDone, Outcome, Tree
-from .workflow import DefinitionError, RunResult, TaskSpec, UsageError, WorkflowSpec, commands as c
+from .workflow import DefinitionError, RunResult, TaskSpec, UsageError, WorkflowSpec
+from .workflow import commands as c
 
 Jobs = Mapping[str, Callable[[], Any]] | Iterable[Any]
 
@@ -45,8 +48,6 @@ async def run_dag(
     """
     calls = _calls(jobs)
     spec = _spec(calls, needs or {}, concurrency, timeout, on_failure)
-    import os
-
     limit = max(8, 4 * (os.cpu_count() or 1)) if concurrency is None else concurrency
     if limit < 1:
         raise UsageError(f"concurrency must be at least 1, not {concurrency}")
@@ -78,9 +79,14 @@ class _Jobs:
         self._calls = {name: (call, on_loop[id(call)]) for name, call in calls.items()}
         self._limiter = anyio.CapacityLimiter(threads)
 
+    def check(self, spec: TaskSpec) -> None:
+        """Every job is here."""
+
     async def execute(self, lease: Lease) -> Outcome:
         call, on_loop = self._calls[lease.task]
-        result = await (call() if on_loop else in_thread(call, self._limiter, lease))
+        result = call() if on_loop else await in_thread(call, self._limiter, lease)
+        if inspect.isawaitable(result):
+            result = await result
         if result is None or result is True:
             return _DONE
         if result is False:
@@ -130,9 +136,7 @@ def _spec(
     )
 
 
-def _unknown(
-    calls: Mapping[str, Any], wanted: Mapping[str, tuple[str, ...]]
-) -> Iterable[str]:
+def _unknown(calls: Mapping[str, Any], wanted: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
     for name, each in wanted.items():
         if name not in calls:
             yield f"needs names the unknown job {name!r}{_near(name, calls)}"

@@ -29,11 +29,19 @@ RESERVED = ("id", "key", "after", "before", "into")
 """Keywords of ``add``: a function whose parameter is called like one of them must be bound first."""
 
 
-@attrs.frozen
 class TaskRef:
-    """A task of the workflow being built; as an argument of another task it is a data edge."""
+    """A task of the workflow being built; as an argument of another task it is a data edge.
 
-    id: str
+    Lists, tuples and dicts may hold it, but no object: to JSON it is none of the known types.
+    """
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"<TaskRef {self.id!r}>"
 
 
 TaskLike: TypeAlias = TaskRef | str
@@ -158,7 +166,9 @@ class Workflow:
     name: str
     settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
-    def build(self, *args: Any, **kwargs: Any) -> tuple[WorkflowSpec, dict[str, Callable[..., Any]]]:
+    def build(
+        self, *args: Any, **kwargs: Any
+    ) -> tuple[WorkflowSpec, dict[str, Callable[..., Any]]]:
         """Call the function once, with the real input, and return the graph and the functions in it.
 
         Raises:
@@ -227,7 +237,7 @@ class Builder:
         fn: Callable[..., Any],
         /,
         *args: Any,
-        id: str | None = None,  # noqa: A002 - the contract's name
+        id: str | None = None,
         after: TaskLike | Iterable[TaskLike] = (),
         before: TaskLike | Iterable[TaskLike] = (),
         **kwargs: Any,
@@ -304,7 +314,9 @@ class Builder:
     def _new_id(self, label: str, wanted: str | None) -> str:
         if wanted is not None:
             if wanted in self._tasks:
-                raise UsageError(f"workflow {self._name!r} has a task with the id {wanted!r} already")
+                raise UsageError(
+                    f"workflow {self._name!r} has a task with the id {wanted!r} already"
+                )
             return wanted
         number = self._labels.get(label, 0)
         while True:
@@ -341,17 +353,33 @@ def slug(name: str) -> str:
 
 
 def encode_refs(value: Any, refs: dict[str, None], what: str) -> Any:
-    """Return a value as JSON, with references to tasks as ``{"$task": id}``; they are noted in ``refs``."""
+    """Return a value as JSON, with references as ``{"$task": id}``; they are noted in ``refs``."""
     if isinstance(value, TaskRef):
         refs[value.id] = None
         return {"$task": value.id}
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
         return [encode_refs(each, refs, what) for each in cast("list[Any]", value)]
     if type(value) is dict:
         pairs = cast("dict[Any, Any]", value)
-        found = {str(encode(key, what)): encode_refs(each, refs, what) for key, each in pairs.items()}
-        return {"$value": found} if any(key.startswith("$") for key in found) else found
-    return encode(value, what)
+        found = {
+            str(encode(key, what)): encode_refs(each, refs, what) for key, each in pairs.items()
+        }
+        return _escaped(found)
+    return _escape(encode(value, what))
+
+
+def _escape(value: Any) -> Any:
+    """Keep keys of data that look like ours from being taken for ours."""
+    if isinstance(value, list):
+        return [_escape(each) for each in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        pairs = cast("dict[str, Any]", value)
+        return _escaped({key: _escape(each) for key, each in pairs.items()})
+    return value
+
+
+def _escaped(found: dict[str, Any]) -> dict[str, Any]:
+    return {"$value": found} if any(key.startswith("$") for key in found) else found
 
 
 def resolve_refs(value: Any, output_of: Callable[[str], Any]) -> Any:

@@ -6,14 +6,17 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import msgspec
 
 from .workflow import UsageError
 
-_PLAIN = (str, int, float, bool, type(None))
+_INT_MAX: Final = 2**63
+
+_encode_json = msgspec.json.Encoder().encode
+_decode_json = msgspec.json.Decoder().decode
 
 
 def encode(value: Any, what: str = "a value") -> Any:
@@ -24,11 +27,14 @@ def encode(value: Any, what: str = "a value") -> Any:
     Raises:
         UsageError: it has a part that is none of these; the message names ``what``.
     """
-    if type(value) in _PLAIN:
+    kind = type(value)
+    if value is None or kind is bool or (kind is int and -_INT_MAX < value < _INT_MAX):
         return value
     try:
-        return msgspec.to_builtins(value, str_keys=True, enc_hook=_encode_other)
-    except (TypeError, NotImplementedError, RecursionError, ValueError) as error:
+        # Once through JSON: what comes out is what any store would give back.
+        plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode_other)
+        return _decode_json(_encode_json(plain))
+    except (TypeError, NotImplementedError, RecursionError, ValueError, OverflowError) as error:
         raise UsageError(f"{what} cannot be stored as JSON: {error}") from error
 
 
@@ -38,7 +44,9 @@ def _encode_other(value: Any) -> Any:
         return dump(mode="json")
     if isinstance(value, Mapping):
         return dict(typing.cast("Mapping[Any, Any]", value))
-    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} is no JSON, dataclass, attrs …")
+    raise TypeError(
+        f"{type(value).__module__}.{type(value).__qualname__} is no JSON, dataclass, attrs …"
+    )
 
 
 def decode(value: Any, annotation: Any, what: str) -> Any:
@@ -47,11 +55,11 @@ def decode(value: Any, annotation: Any, what: str) -> Any:
     Raises:
         UsageError: it does not fit; the message names ``what`` and where in it.
     """
-    if annotation in _UNTYPED:
+    if any(annotation is each for each in _UNTYPED):
         return value
     try:
-        return msgspec.convert(value, annotation, dec_hook=_decode_other)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(value, annotation, dec_hook=_decode_other, str_keys=True)
+    except (msgspec.ValidationError, NotImplementedError) as error:
         raise UsageError(f"{what}: {error}") from error
     except TypeError:
         return value  # An annotation that says nothing about data, a type variable for instance.
@@ -66,7 +74,7 @@ def _decode_other(annotation: Any, value: Any) -> Any:
     raise NotImplementedError(f"JSON cannot become {annotation!r}")
 
 
-_UNTYPED: frozenset[Any] = frozenset({Any, inspect.Parameter.empty, object})
+_UNTYPED: Final[tuple[Any, ...]] = (Any, inspect.Parameter.empty, object)
 
 
 @attrs.frozen
@@ -95,7 +103,11 @@ class Signature:
             if each.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
         }
         rest = next(
-            (hints.get(n, empty) for n, p in signature.parameters.items() if p.kind is kinds.VAR_POSITIONAL),
+            (
+                hints.get(n, empty)
+                for n, p in signature.parameters.items()
+                if p.kind is kinds.VAR_POSITIONAL
+            ),
             empty,
         )
         positional = tuple(
@@ -111,7 +123,10 @@ class Signature:
             return [], {}
         args, kwargs = inputs.get("args", ()), inputs.get("kwargs", {})
         return (
-            [decode(each, self._type_at(i), f"argument {i + 1} of {what}") for i, each in enumerate(args)],
+            [
+                decode(each, self._type_at(i), f"argument {i + 1} of {what}")
+                for i, each in enumerate(args)
+            ],
             {
                 name: decode(each, self.parameters.get(name, Any), f"argument {name!r} of {what}")
                 for name, each in kwargs.items()
@@ -128,5 +143,5 @@ def is_async(function: Callable[..., Any]) -> bool:
     """Return whether calling this gives a coroutine."""
     if inspect.iscoroutinefunction(inspect.unwrap(function)):
         return True
-    call = getattr(function, "__call__", None)  # noqa: B004 - the method itself is what is looked at
+    call = getattr(function, "__call__", None)  # noqa: B004 - the method itself is looked at
     return isinstance(call, types.MethodType) and inspect.iscoroutinefunction(call.__func__)

@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
@@ -17,7 +17,17 @@ from ._tasks import TaskFunction, Workflow, reference
 from ._values import encode
 from .executors import FunctionExecutor, executors_for
 from .storage import RunQuery, RunRow, Store, open_store
-from .supervisor import Claim, Clock, Executor, Live, Offer, Tree, Upstream, answer_of, encode_command
+from .supervisor import (
+    Claim,
+    Clock,
+    Executor,
+    Live,
+    Offer,
+    Tree,
+    Upstream,
+    answer_of,
+    encode_command,
+)
 from .workflow import (
     Command,
     Failure,
@@ -31,6 +41,8 @@ from .workflow import (
     UnknownRun,
     UsageError,
     WorkflowSpec,
+)
+from .workflow import (
     commands as c,
 )
 
@@ -120,7 +132,7 @@ class Engine:
         self._spawner = Spawner(engine_id)
         return self._spawner
 
-    async def __aenter__(self) -> Engine:
+    async def __aenter__(self) -> Self:
         await self._tree.__aenter__()
         return self
 
@@ -168,12 +180,18 @@ class Engine:
             workflow = self._catalog.named(workflow)
         if isinstance(workflow, Workflow):
             spec, functions = workflow.build(*args, **kwargs)
-            if any([self._register(path, function) for path, function in functions.items()]):
+            new = [path for path, each in functions.items() if self._register(path, each)]
+            if new:
                 self._tree.look()
-            inputs = {"args": [encode(a) for a in args], "kwargs": {k: encode(v) for k, v in kwargs.items()}}
+            inputs = {
+                "args": [encode(a) for a in args],
+                "kwargs": {k: encode(v) for k, v in kwargs.items()},
+            }
             return spec, inputs if args or kwargs else None
         if len(args) > 1 or (args and not isinstance(args[0], Mapping)):
-            raise UsageError("a workflow from a file takes its inputs as one mapping or as keywords")
+            raise UsageError(
+                "a workflow from a file takes its inputs as one mapping or as keywords"
+            )
         given = {**(args[0] if args else {}), **kwargs}
         return workflow, self._catalog.check_inputs(workflow, given)
 
@@ -229,7 +247,10 @@ class Engine:
 
     async def resume_all(self) -> list[RunHandle]:
         """Carry on every unfinished run that no living engine owns."""
-        return [RunHandle(self, run_id, self._tree.live.get(run_id)) for run_id in await self._tree.resume_all()]
+        return [
+            RunHandle(self, run_id, self._tree.live.get(run_id))
+            for run_id in await self._tree.resume_all()
+        ]
 
     # --- the board --------------------------------------------------------------------------------------------
 
@@ -302,7 +323,9 @@ def _end_processes(engine_id: str) -> None:
     kill_carriers(engine_id)
 
 
-async def post_and_wait(store: Store, run_id: str, command: Command, owned: RunOwned) -> bool | None:
+async def post_and_wait(
+    store: Store, run_id: str, command: Command, owned: RunOwned
+) -> bool | None:
     """Leave a command for the engine that owns a run and wait for its answer.
 
     Returns:
@@ -397,10 +420,8 @@ class RunHandle:
 
     async def cancel_and_wait(self, reason: str = "cancelled") -> RunResult:
         """Cancel the run and return when nothing of it runs any more."""
-        try:
+        with suppress(Refused):  # It has ended meanwhile.
             await self.cancel(reason)
-        except Refused:
-            pass  # It has ended meanwhile.
         return await self.result()
 
     async def pause(self, by: str | None = None) -> bool:
@@ -435,7 +456,9 @@ class RunHandle:
             c.Settle(task=task, state=TaskState(state), output=encode(output), by=by)
         )
 
-    async def events(self, after: int = 0, *, follow: bool = False) -> AsyncIterator[tuple[int, Any]]:
+    async def events(
+        self, after: int = 0, *, follow: bool = False
+    ) -> AsyncIterator[tuple[int, Any]]:
         """Give the run's events with their numbers; with ``follow`` until the run has ended."""
         seen = 0
         while True:
@@ -568,7 +591,9 @@ class BoardLease:
         """The work is done; returns when that is stored."""
         await self._say(c.Succeed(task=self.task, fence=self.fence, output=encode(output)))
 
-    async def error(self, message: str, *, kind: str = "error", retry_after: float | None = None) -> None:
+    async def error(
+        self, message: str, *, kind: str = "error", retry_after: float | None = None
+    ) -> None:
         """The work failed; returns when that is stored."""
         failure = Failure(kind=kind, message=message, retry_after=retry_after)
         await self._say(c.Fail(task=self.task, fence=self.fence, failure=failure))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
+import inspect
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
@@ -13,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.from_thread
-import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
 from .._values import Signature, encode, is_async
 from ..actors._busy import busy
+from ..storage._bridge import wake_of_this_loop
 from ..supervisor import Done, Failed, Lease, NoExecutor, NotDone, Outcome
 from ..workflow import Failure, TaskSpec, UsageError
 
@@ -54,19 +54,29 @@ class FunctionExecutor:
         for path, function in (given or {}).items():
             self.register(path, function)
 
-    def register(self, path: str, function: Callable[..., Any]) -> None:
-        """Let stored tasks find a function that cannot be imported."""
+    def register(self, path: str, function: Callable[..., Any]) -> bool:
+        """Let stored tasks find a function that cannot be imported; return whether it is new."""
         known = self._known.get(path)
-        if known is None or known.function is not function:
-            self._known[path] = _Known(function, Signature.of(function), is_async(function))
+        if known is not None and known.function is function:
+            return False
+        self._known[path] = _Known(function, Signature.of(function), is_async(function))
+        return True
 
-    def find(self, spec: TaskSpec) -> Callable[..., Any]:
-        """Return a task's function.
+    def check(self, spec: TaskSpec) -> None:
+        """Tell whether a task's function is to be had.
 
         Raises:
             NoExecutor: it is not to be found; the text says how to give it.
         """
-        return self._find(str(spec.config["function"])).function
+        self._find(str(spec.config["function"]))
+
+    def check_path(self, path: str) -> None:
+        """Tell whether the function of this path is to be had.
+
+        Raises:
+            NoExecutor: it is not to be found; the text says how to give it.
+        """
+        self._find(path)
 
     def _find(self, path: str) -> _Known:
         known = self._known.get(path)
@@ -94,9 +104,9 @@ class FunctionExecutor:
         args, kwargs = _arguments(known.signature, lease, path)
         token = current_lease.set(lease)
         try:
-            if known.on_loop:
-                return await known.function(*args, **kwargs)
-            return await in_thread(partial(known.function, *args, **kwargs), self._limiter, lease)
+            call = partial(known.function, *args, **kwargs)
+            result = call() if known.on_loop else await in_thread(call, self._limiter, lease)
+            return await result if inspect.isawaitable(result) else result
         finally:
             current_lease.reset(token)
 
@@ -107,7 +117,9 @@ class BadCall(Exception):
 
 def _arguments(signature: Signature, lease: Lease, path: str) -> tuple[list[Any], dict[str, Any]]:
     inputs = lease.inputs
-    if inputs is not None and not (isinstance(inputs, dict) and inputs.keys() == {"args", "kwargs"}):
+    if inputs is not None and not (
+        isinstance(inputs, dict) and inputs.keys() == {"args", "kwargs"}
+    ):
         inputs = {"args": [], "kwargs": inputs}
     try:
         args, kwargs = signature.arguments(inputs, f"{path!r}")
@@ -130,25 +142,58 @@ def outcome_of(result: Any, path: str) -> Outcome:
 
 
 async def in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter, lease: Lease) -> Any:
-    """Call a sync function in a thread; when cancelled, leave it to end by itself and say so in the lease."""
-    ended = anyio.Event()
-    token = anyio.lowlevel.current_token()
+    """Call a sync function in a thread.
 
-    def work() -> Any:
-        try:
-            return call()
-        finally:
-            # The loop may be gone before a function that could not be stopped.
-            with contextlib.suppress(RuntimeError, anyio.RunFinishedError):
-                anyio.from_thread.run_sync(ended.set, token=token)
-
+    When cancelled, leave it to end by itself and say so in the lease.
+    """
+    threaded = _Threaded(call)
     try:
         with busy():
-            return await anyio.to_thread.run_sync(work, limiter=limiter, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(
+                threaded.run, limiter=limiter, abandon_on_cancel=True
+            )
     except anyio.get_cancelled_exc_class():
-        if not ended.is_set():
-            lease.lingering = ended.wait
+        if threaded.leave():
+            lease.lingering = threaded.wait_ended
         raise
+
+
+class _Threaded:
+    """A call in a thread that whoever waits for it may leave before it has ended."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._lock = threading.Lock()
+        self._state = "new"
+        self._ended = anyio.Event()
+        self._wake = wake_of_this_loop()
+
+    def run(self) -> Any:
+        """Make the call, unless it was left before it began."""
+        with self._lock:
+            if self._state == "left":
+                return None
+            self._state = "running"
+        try:
+            return self._call()
+        finally:
+            with self._lock:
+                left, self._state = self._state == "left", "ended"
+            if left:
+                self._wake(self._ended.set)
+
+    def leave(self) -> bool:
+        """Wait for it no more; return whether it runs on."""
+        with self._lock:
+            runs_on = self._state == "running"
+            if self._state != "ended":
+                self._state = "left"
+        return runs_on
+
+    async def wait_ended(self) -> None:
+        """Wait until a call that was left has ended."""
+        with busy():
+            await self._ended.wait()
 
 
 def load_function(path: str) -> Callable[..., Any]:
@@ -184,7 +229,11 @@ def _module(name: str) -> Any:
     if not name.endswith(".py"):
         return importlib.import_module(name)
     main = sys.modules.get("__main__")
-    if main is not None and getattr(main, "__file__", None) and Path(str(main.__file__)).resolve() == Path(name):
+    if (
+        main is not None
+        and getattr(main, "__file__", None)
+        and Path(str(main.__file__)).resolve() == Path(name)
+    ):
         return main
     key = f"callboard_file_{abs(hash(name)):x}"
     if key in sys.modules:

@@ -55,7 +55,7 @@ class Prober:
         with anyio.move_on_after(self.timeout) as scope:
             try:
                 value = await ask()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever a check raises is its answer
                 return Probe(Readiness.ERROR, failure=failure_of(error))
         if scope.cancelled_caught:
             message = f"one check took longer than its timeout of {self.timeout:g} s"
@@ -129,4 +129,3 @@ def _outcome(probe: Probe, path: str) -> Outcome:
         case Readiness.ERROR:
             assert probe.failure is not None
             return Failed(probe.failure)
-
