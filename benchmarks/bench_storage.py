@@ -169,15 +169,6 @@ async def _spin() -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def spinning_bare(folder: Path) -> float:
-    rates: list[float] = []
-    async with anyio.create_task_group() as tg:
-        tg.start_soon(_spin)
-        rates.append(await bare(folder))
-        tg.cancel_scope.cancel()
-    return rates[0]
-
-
 def sqlite(measure: Callable[[Store], Awaitable[float]]) -> Callable[[Path], Awaitable[float]]:
     return lambda folder: measure(SqliteStore(folder / "store.db"))
 
@@ -190,7 +181,6 @@ MEASURES: dict[str, Callable[[Path], Awaitable[float]]] = {
     "limit: aiosqlite BEGIN, insert, COMMIT": bare,
     "chain of one run, SQLite FULL": sqlite(chain),
     "64 runs at once, SQLite FULL": sqlite(many),
-    "limit, loop busy": spinning_bare,
     "64 runs at once, loop busy": sqlite(busy_loop),
     "chain of one run, memory": memory(chain),
     "64 runs at once, memory": memory(many),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.abc
+import anyio.lowlevel
 import attrs
 
 from ..workflow import StoreError
@@ -67,6 +68,10 @@ class Storage:
         self._wake = anyio.Event()
         self._room = anyio.Event()
         self._stopped = False
+        self._writing = False
+        # Whether the last batch was a single transition: then most likely one run alone is at work,
+        # which writes by itself and saves two task switches; the actor writes for several.
+        self._one_writes = False
 
     # ------------------------------------------------------------------ what others call
 
@@ -94,7 +99,12 @@ class Storage:
             done.set()
 
         self._submit(_Request(transition, reply))
-        await done.wait()
+        if self._one_writes and len(self._pending) == 1 and not self._writing:
+            await self._write_pending()
+        else:
+            self._wake.set()
+        if not done.is_set():
+            await done.wait()
         if errors:
             raise errors[0]
 
@@ -107,6 +117,7 @@ class Storage:
         if len(self._pending) >= self._pending_max:
             raise anyio.WouldBlock
         self._submit(_Request(transition, reply))
+        self._wake.set()
 
     def note(self, line: LogLine) -> None:
         """Have a log line written soon; never waits, never fails, and a crash may lose it."""
@@ -125,7 +136,6 @@ class Storage:
                 f"written; resume it with another engine"
             )
         self._pending.append(request)
-        self._wake.set()
 
     # ------------------------------------------------------------------ the actor
 
@@ -137,34 +147,46 @@ class Storage:
         try:
             while True:
                 await self._wait_for_work()
-                # A commit that has begun ends, so that whoever waits for it learns what came of it.
-                with anyio.CancelScope(shield=True):
-                    await self._write_pending()
-        finally:
-            with anyio.CancelScope(shield=True):
                 await self._write_pending()
+                if self._pending:
+                    # Those who were just answered come again at once: let them join.
+                    await anyio.lowlevel.checkpoint()
+        finally:
+            await self._write_pending()
             self._stopped = True
             self._room.set()
 
     async def _wait_for_work(self) -> None:
-        while not self._pending:
+        while self._writing or not self._pending:
             self._wake = anyio.Event()
-            if self._lines:
-                with anyio.move_on_after(LINES_WAIT_SECONDS):
+            if self._lines and not self._writing:
+                with anyio.move_on_after(LINES_WAIT_SECONDS) as scope:
                     await self._wake.wait()
-                return
-            await self._wake.wait()
+                if scope.cancelled_caught and not self._writing:
+                    return
+            else:
+                await self._wake.wait()
 
     async def _write_pending(self) -> None:
+        """Write what is pending now, in the actor or in the one run that has anything to write."""
         requests, self._pending = self._pending, []
         lines = self._take_lines()
         if len(requests) >= self._pending_max:
             self._room.set()
             self._room = anyio.Event()
-        if requests:
-            await self._write(requests, lines)
-        elif lines:
-            await self._write_lines(lines)
+        self._one_writes = len(requests) == 1
+        self._writing = True
+        # A commit that has begun ends, so that whoever waits for it learns what came of it.
+        with anyio.CancelScope(shield=True):
+            try:
+                if requests:
+                    await self._write(requests, lines)
+                elif lines:
+                    await self._write_lines(lines)
+            finally:
+                self._writing = False
+        if self._pending or self._lines:
+            self._wake.set()
 
     def _take_lines(self) -> list[LogLine]:
         lines, self._lines = self._lines, []

@@ -226,3 +226,46 @@ def test_a_crash_point_that_is_not_known_is_refused() -> None:
     for wrong in ("nowhere:1", "before_commit:x"):
         with pytest.raises(UsageError, match="before_commit"):
             crash_hook({"CALLBOARD_CRASH_AT": wrong})
+
+
+async def test_those_who_were_answered_together_write_together_again() -> None:
+    """A run that comes out of step does not split the group for ever."""
+    store = RecordingStore()
+    storage = Storage(store)
+
+    async def write(run: str) -> None:
+        await storage.commit(created(run))
+        for version in range(1, 10):
+            await storage.commit(step(run, version))
+
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        store.gate = anyio.Event()
+        async with anyio.create_task_group() as writers:
+            writers.start_soon(write, "early")
+            await store.entered.wait()
+            for i in range(20):
+                writers.start_soon(write, f"r{i}")
+            await anyio.wait_all_tasks_blocked()
+            store.gate.set()
+        tg.cancel_scope.cancel()
+    assert sum(len(batch) for batch in store.batches) == 210
+    assert len(store.batches) < 20  # 21 if the early one stayed by itself
+
+
+async def test_one_run_alone_keeps_its_order_and_its_errors() -> None:
+    """Whoever writes, the actor or the run itself."""
+    store = RecordingStore()
+    storage = Storage(store)
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        await storage.commit(created("r"))
+        for version in range(1, 5):
+            storage.note(line("r", "a", str(version)))
+            await storage.commit(step("r", version))
+        with pytest.raises(Conflict, match="'r'"):
+            await storage.commit(step("r", 1))
+        await storage.commit(step("r", 5))
+        tg.cancel_scope.cancel()
+    assert [each.text for each in await store.logs("r")] == ["1", "2", "3", "4"]
+    assert len(await store.events("r")) == 6
