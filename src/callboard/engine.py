@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
 from ._binder import Binder
+from ._board_lease import BoardLease
 from ._catalog import Catalog
+from ._following import Following
 from ._tasks import TaskFunction, Workflow, reference
 from ._values import encode
 from .executors import FunctionExecutor, executors_for
 from .storage import RunQuery, RunRow, Store, open_store
 from .supervisor import (
-    Claim,
     Clock,
     Executor,
     Live,
     Offer,
     Tree,
-    Upstream,
     answer_of,
     encode_command,
 )
 from .workflow import (
     Command,
-    Failure,
+    Event,
     Refused,
     Run,
     RunOwned,
@@ -456,32 +456,9 @@ class RunHandle:
             c.Settle(task=task, state=TaskState(state), output=encode(output), by=by)
         )
 
-    async def events(
-        self, after: int = 0, *, follow: bool = False
-    ) -> AsyncIterator[tuple[int, Any]]:
-        """Give the run's events with their numbers; with ``follow`` until the run has ended."""
-        seen = 0
-        while True:
-            live = self._engine.tree.live.get(self.id)
-            # Whatever comes after this moment is noticed, so nothing is missed between two looks.
-            with _changes(live) as changed:
-                batch = await self._engine.store.events(self.id, after)
-                for number, event in batch:
-                    after = number
-                    yield number, event
-                if batch:
-                    continue
-                if not follow or await self._is_over(after):
-                    return
-                if live is None:
-                    seen = await self._engine.store.wait_changed(seen)
-                else:
-                    await changed.wait()
-
-    async def _is_over(self, after: int) -> bool:
-        run = await self._run()
-        gone = self._live is not None and self._live.done.is_set()
-        return after >= run.version and (run.ended or gone)
+    def events(self, after: int = 0, *, follow: bool = False) -> AsyncIterator[tuple[int, Event]]:
+        """Give the run's events with their numbers; with ``follow`` until it ends or is put down."""
+        return Following(self._engine.tree, self.id, after, follow=follow)
 
     async def logs(self, task: str | None = None, after: int = 0) -> list[Any]:
         """Return the lines that tasks wrote, oldest first."""
@@ -502,112 +479,6 @@ class RunHandle:
         from .workflow import picture
 
         return picture(await self._run())
-
-
-@contextmanager
-def _changes(live: Live | None) -> Iterator[anyio.Event]:
-    """Give an event that is set when the run has changed or is not live any more."""
-    changed = anyio.Event()
-    if live is None:
-        yield changed
-        return
-
-    def watch(*_: object) -> None:
-        changed.set()
-
-    live.watchers.append(watch)
-    try:
-        yield changed
-    finally:
-        live.watchers.remove(watch)
-
-
-class BoardLease:
-    """A claimed task: what it needs, and the words to report with."""
-
-    def __init__(self, tree: Tree, claim: Claim) -> None:
-        self._tree = tree
-        self._claim = claim
-
-    @property
-    def closed(self) -> bool:
-        """Whether the claim has ended: by what was said, by a cancel, or without a heartbeat."""
-        return self.fence not in self._tree.board.claims
-
-    @property
-    def task(self) -> str:
-        """The task's id."""
-        return self._claim.lease.task
-
-    @property
-    def run(self) -> str:
-        """The run's id."""
-        return self._claim.lease.run
-
-    @property
-    def label(self) -> str:
-        """The task's label."""
-        return self._claim.lease.spec.name
-
-    @property
-    def fence(self) -> str:
-        """The token that proves the claim."""
-        return self._claim.lease.fence
-
-    @property
-    def inputs(self) -> Any:
-        """The task's inputs."""
-        return self._claim.lease.inputs
-
-    @property
-    def run_inputs(self) -> Any:
-        """The run's inputs."""
-        return self._claim.actor.run.inputs
-
-    @property
-    def needs(self) -> Mapping[str, Upstream]:
-        """What the tasks in front of it gave, by id."""
-        return self._claim.lease.needs()
-
-    async def heartbeat(self) -> None:
-        """Keep the claim alive.
-
-        Raises:
-            StaleFence: it has ended: stop working.
-        """
-        self._tree.board.heartbeat(self.fence)
-
-    async def progress(self, fraction: float, message: str | None = None, data: Any = None) -> None:
-        """Tell how far the work is, from 0 to 1; keeps the claim alive, too."""
-        await self.heartbeat()
-        body = {"fraction": fraction, "data": encode(data)}
-        self._claim.lease.log("progress", message or "", body)
-
-    async def log(self, message: str, level: str = "info") -> None:
-        """Keep a line about the work."""
-        self._claim.lease.log("log", message, {"level": level})
-
-    async def success(self, output: Any = None) -> None:
-        """The work is done; returns when that is stored."""
-        await self._say(c.Succeed(task=self.task, fence=self.fence, output=encode(output)))
-
-    async def error(
-        self, message: str, *, kind: str = "error", retry_after: float | None = None
-    ) -> None:
-        """The work failed; returns when that is stored."""
-        failure = Failure(kind=kind, message=message, retry_after=retry_after)
-        await self._say(c.Fail(task=self.task, fence=self.fence, failure=failure))
-
-    async def not_ready(self, message: str | None = None) -> None:
-        """The run may not go on past this task, and that is no failure."""
-        await self._say(c.NotReady(task=self.task, fence=self.fence, message=message))
-
-    async def release(self) -> None:
-        """Give the task back to the board."""
-        await self._say(c.Stopped(task=self.task, fence=self.fence, note="released"))
-
-    async def _say(self, command: Command) -> None:
-        await self._tree.board.say(self.fence, command)
 
 
 __all__ = ["BoardLease", "Engine", "RunHandle", "RunState", "post_and_wait"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import anyio
 import pytest
@@ -28,7 +29,7 @@ def flow(*tasks: TaskSpec, **settings: object) -> WorkflowSpec:
     return WorkflowSpec(name="flow", tasks=tasks, **settings)  # type: ignore[arg-type]
 
 
-async def together(*calls: Callable[[], Awaitable[object]]) -> None:
+async def together(*calls: Callable[[], Coroutine[Any, Any, object]]) -> None:
     async with anyio.create_task_group() as group:
         for call in calls:
             group.start_soon(call)
@@ -99,7 +100,7 @@ async def test_what_waits_holds_no_slot(opens: Opens, state: str) -> None:
     async with opens(concurrency=1, executors=executors, workflows=[child], grace=1) as engine:
         handle = await engine.start(flow(waiting, task("other")))
         async for _, event in handle.events(follow=True):
-            if event.kind == "task_settled" and event.task == "other":
+            if getattr(event, "task", None) == "other" and event.kind == "task_settled":
                 break
         assert engine.tree.slots.in_use == 0
         await handle.cancel()
