@@ -1,7 +1,7 @@
 """A trio program with an engine in it: ``python examples/trio_program.py``.
 
-The engine lives in the program's own structured concurrency: leaving its block leaves nothing running, and
-cancelling the scope around ``engine.run`` cancels the run with everything in it.
+The engine is part of the program's own structured concurrency: leaving its block leaves nothing
+running, and cancelling ``engine.run`` cancels the run with everything in it.
 """
 
 from __future__ import annotations
@@ -13,25 +13,9 @@ import callboard as cb
 
 @cb.task(timeout=5)
 async def measure(station: str) -> float:
-    """Ask one station; it takes a while."""
-    await trio.sleep(0.01 * len(station))
+    """Ask one station; far ones take longer."""
+    await trio.sleep(0.001 * len(station))
     return float(len(station))
-
-
-@cb.task
-async def forever() -> None:
-    """Wait for something that never comes."""
-    try:
-        await trio.sleep_forever()
-    finally:
-        print("cleaned up")
-
-
-@cb.workflow
-def average(w: cb.Builder, stations: list[str]) -> cb.TaskRef:
-    """Ask all stations at once."""
-
-    return w.add(mean, [w.add(measure, station) for station in stations])
 
 
 @cb.task
@@ -41,20 +25,36 @@ def mean(values: list[float]) -> float:
 
 
 @cb.workflow
-def stuck(w: cb.Builder) -> None:
+def average(w: cb.Builder, stations: list[str]) -> cb.TaskRef:
+    """Ask all stations at once."""
+    return w.add(mean, [w.add(measure, station) for station in stations])
+
+
+@cb.task
+async def listen() -> None:
+    """Wait for something that never comes."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        print("listen: cleaned up")
+
+
+@cb.workflow
+def endless(w: cb.Builder) -> None:
     """A run that would never end by itself."""
-    w.add(forever)
+    w.add(listen)
 
 
-async def main() -> float:
-    """Run one workflow to its end, and give another up after a moment."""
+async def main() -> list[cb.RunState]:
+    """See one run to its end, give another up, and return how they ended."""
     async with cb.Engine("memory:") as engine:
         result = await engine.run(average, ["north", "south", "harbour"])
         print(f"mean: {result.output:.2f}")
-        with trio.move_on_after(0.1) as scope:
-            await engine.run(stuck)
-        print(f"gave up: {scope.cancelled_caught}; runs: {[row.state.value for row in await engine.runs()]}")
-        return float(result.output)
+        with trio.move_on_after(0.1):
+            await engine.run(endless)
+        runs = {row.workflow: row.state for row in await engine.runs()}
+    print(f"average {runs['average']}, endless {runs['endless']}")
+    return list(runs.values())
 
 
 if __name__ == "__main__":

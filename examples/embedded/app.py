@@ -1,14 +1,14 @@
-"""A web application with an engine of its own, in its lifespan: ``uvicorn examples.embedded.app:app``.
+"""A web application with an engine in its lifespan: orders wait for a person, then are packed.
 
-``POST /orders?item=tea`` starts a durable run and answers at once, ``GET /orders/{id}`` tells how it stands,
-``POST /orders/{id}/approve`` answers the run that waits for a person.  Restart the application whenever you
-like: unfinished orders are carried on.
+``POST /orders?item=tea`` starts a run and answers when it is stored.  ``GET /orders/{id}`` tells
+how it stands.  ``POST /orders/{id}/approval`` with ``true`` or ``false`` answers it.  Restart the
+application whenever you like: unfinished orders are carried on.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,48 +22,61 @@ import callboard as cb
 ORDER = cb.load(Path(__file__).with_name("order.yaml"))
 
 
-def pack(item: str, approved: bool) -> dict[str, object]:
-    """Pack what was ordered; named by order.yaml as ``app:pack``."""
-    return {"item": item, "packed": approved}
+def make_app(store: str) -> Starlette:
+    """Return the application, with its runs in this store."""
 
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, cb.Engine], None]:
+        async with cb.Engine(store) as engine:
+            yield {"engine": engine}
 
-@asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Open the engine with the application, and close it with it."""
-    async with cb.Engine(os.environ.get("ORDERS", "sqlite:///orders.db")) as engine:
-        app.state.engine = engine
-        yield
+    return Starlette(
+        routes=[
+            Route("/orders", place, methods=["POST"]),
+            Route("/orders/{order}", look),
+            Route("/orders/{order}/approval", approve, methods=["POST"]),
+        ],
+        exception_handlers={
+            cb.UsageError: error_as(400),
+            cb.UnknownRun: error_as(404),
+            cb.Refused: error_as(409),
+        },
+        lifespan=lifespan,
+    )
 
 
 async def place(request: Request) -> JSONResponse:
     """Start a run for a new order."""
-    engine: cb.Engine = request.app.state.engine
-    run = await engine.start(ORDER, {"item": request.query_params["item"]})
+    run = await engine_of(request).start(ORDER, dict(request.query_params))
     return JSONResponse({"order": run.id}, status_code=202)
 
 
 async def look(request: Request) -> JSONResponse:
     """Tell how an order stands."""
-    engine: cb.Engine = request.app.state.engine
-    run = await engine.get(request.path_params["order"])
-    result = await run.snapshot()
-    states = {name: task.state for name, task in result.tasks.items()}
-    return JSONResponse({"state": result.state, "tasks": states, "output": result.output})
+    run = await engine_of(request).get(request.path_params["order"])
+    return JSONResponse((await run.snapshot()).to_json())
 
 
 async def approve(request: Request) -> JSONResponse:
-    """Answer the question that the run waits for."""
-    engine: cb.Engine = request.app.state.engine
-    run = await engine.get(request.path_params["order"])
-    await run.answer("approve", value=True)
-    return JSONResponse({"approved": True})
+    """Answer the question that the order waits for."""
+    run = await engine_of(request).get(request.path_params["order"])
+    await run.answer("approve", await request.json())
+    return JSONResponse({"answered": True})
 
 
-app = Starlette(
-    routes=[
-        Route("/orders", place, methods=["POST"]),
-        Route("/orders/{order}", look),
-        Route("/orders/{order}/approve", approve, methods=["POST"]),
-    ],
-    lifespan=lifespan,
-)
+def engine_of(request: Request) -> cb.Engine:
+    """Return the engine that the lifespan opened."""
+    engine: cb.Engine = request.state.engine
+    return engine
+
+
+def error_as(status: int) -> Callable[[Request, Exception], JSONResponse]:
+    """Return a handler for errors; an engine's errors are sentences for people."""
+
+    def tell(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, status_code=status)
+
+    return tell
+
+
+app = make_app(os.environ.get("ORDERS", "sqlite:///orders.db"))

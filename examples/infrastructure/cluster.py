@@ -1,23 +1,26 @@
-"""Thirteen jobs that bring a small cluster up, with readiness checks: ``python examples/infrastructure/cluster.py``.
+"""Thirteen jobs that bring a small cluster up: ``python examples/infrastructure/cluster.py``.
 
-The jobs are plain functions and the graph a plain mapping: no store, no definition file.  A job says *ready*,
-*not ready* (what is below is skipped, and a later call goes on from there: jobs here look at the world first)
-or raises.  A controller calls :func:`reconcile` again and again until everything is ready.
+The jobs are plain functions and the graph is a plain mapping: no store, no definition file.  A job
+says *ready*, says *not ready* (what stands behind it is skipped, and that is no failure), or
+raises.  As each job looks at the world first, a controller simply goes over all of them again.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
 
 import anyio
 
 import callboard as cb
 
-NEEDS = {
+NEEDS: Mapping[str, list[str]] = {
     "network": [],
     "dns": ["network"],
     "certificates": ["network"],
     "storage": ["network"],
     "secrets": ["certificates"],
-    "control-plane": ["dns", "certificates", "secrets"],
+    "control-plane": ["dns", "secrets"],
     "nodes": ["control-plane", "storage"],
     "registry": ["nodes"],
     "ingress": ["nodes", "dns"],
@@ -29,52 +32,46 @@ NEEDS = {
 
 
 class Cloud:
-    """A cloud in which everything takes some time: a resource is ready after it was asked for often enough."""
+    """A cloud that takes its time: a resource is ready when it was asked for often enough."""
 
-    def __init__(self, patience: dict[str, int] | None = None) -> None:
-        self.patience = {"nodes": 2, "database": 3} if patience is None else patience
-        self.asked: dict[str, int] = {}
+    def __init__(self, patience: Mapping[str, int]) -> None:
+        self.patience = patience
+        self.asked = dict.fromkeys(NEEDS, 0)
 
-    async def ensure(self, name: str) -> bool | cb.NotReady:
+    async def ensure(self, name: str) -> cb.NotReady | None:
         """Create a resource if it is missing, and tell whether it is ready."""
-        await anyio.lowlevel.checkpoint()
-        self.asked[name] = self.asked.get(name, 0) + 1
-        wanted = self.patience.get(name, 1)
-        if self.asked[name] >= wanted:
-            return True
-        return cb.NotReady(f"{name} was asked for {self.asked[name]} of {wanted} times")
-
-
-class Resource:
-    """One job: it has a name, and ``do`` says how it went."""
-
-    def __init__(self, cloud: Cloud, name: str) -> None:
-        self.cloud = cloud
-        self.name = name
-
-    async def do(self) -> bool | cb.NotReady:
-        """Bring the resource up."""
-        return await self.cloud.ensure(self.name)
+        await anyio.sleep(0.001)
+        self.asked[name] += 1
+        missing = self.patience.get(name, 1) - self.asked[name]
+        return cb.NotReady(f"{name} is still being made") if missing > 0 else None
 
 
 async def reconcile(cloud: Cloud) -> cb.RunResult:
-    """Try to bring everything up once."""
-    return await cb.run_dag([Resource(cloud, name) for name in NEEDS], NEEDS, concurrency=4, timeout=60)
+    """Go over all jobs once, four at a time."""
+    jobs = {name: partial(cloud.ensure, name) for name in NEEDS}
+    return await cb.run_dag(jobs, NEEDS, concurrency=4, timeout=60)
 
 
-async def main() -> int:
-    """Reconcile until the cluster is ready; return how many rounds it took."""
-    cloud = Cloud()
-    for round_ in range(1, 20):
-        result = await reconcile(cloud)
-        if result.is_ready():
-            print(f"round {round_}: all {len(result.tasks)} jobs are ready")
-            return round_
-        blocked = result.first_in_progress()
-        skipped = sum(task.state == "skipped" for task in result.tasks.values())
-        print(f"round {round_}: {blocked.id if blocked else '?'} is not ready, {skipped} jobs wait behind it")
-        await anyio.sleep(0)
-    raise SystemExit("the cluster did not come up")
+async def main(pause: float = 0.01) -> int:
+    """Reconcile until everything is ready, and return how many rounds that took."""
+    cloud = Cloud({"nodes": 2, "database": 3})
+    rounds = 1
+    while not (result := await reconcile(cloud)).is_ready():
+        result_is_no_failure(result)
+        for front in result.frontier():
+            behind = [name for name in front.subtree if name != front.task]
+            why = result.tasks[front.task].reason
+            print(f"round {rounds}: {why}; behind it: {', '.join(behind)}")
+        await anyio.sleep(pause)
+        rounds += 1
+    print(f"round {rounds}: all {len(result.tasks)} jobs are ready")
+    return rounds
+
+
+def result_is_no_failure(result: cb.RunResult) -> None:
+    """Raise what went wrong; *not ready* is fine."""
+    if not result.is_not_ready():
+        result.raise_for_state()
 
 
 if __name__ == "__main__":

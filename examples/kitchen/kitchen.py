@@ -1,86 +1,90 @@
-"""A kitchen brigade: cooks share two ovens, a burnt dish is cooked again, the chef tastes before it is served.
+"""A kitchen: cooks share two ovens, what burns is roasted again, all dishes are served together.
 
-Run it with ``python examples/kitchen/kitchen.py``.  Everything is in one file and one process: the engine is
-embedded, the runs are kept in ``kitchen.db`` beside it; leave it out of the store's URL (``memory:``) and
-nothing is kept.
+Run it with ``python examples/kitchen/kitchen.py``.  The engine lives in this program and remembers
+nothing; give it a place, such as ``sqlite:///kitchen.db``, and an evening outlives the program.
 """
 
 from __future__ import annotations
 
-import random
-from datetime import timedelta
+import sys
 
 import anyio
 import attrs
 
 import callboard as cb
 
-SECOND = 0.02
-"""How long a second in the kitchen takes here."""
+MINUTE = 0.001
+"""How many seconds a minute in this kitchen takes."""
 
 
 @attrs.frozen
 class Dish:
-    """What comes out of the kitchen."""
+    """What comes out of the kitchen; between tasks it travels as JSON."""
 
     name: str
-    minutes: float
+    minutes: int
     garnish: tuple[str, ...] = ()
 
 
-class Burnt(Exception):
-    """The dish has to be cooked again."""
+class BurntError(Exception):
+    """The dish has to be roasted again."""
 
 
 @cb.task
 async def chop(what: str) -> str:
     """Cut the vegetables."""
-    await anyio.sleep(SECOND)
+    await anyio.sleep(10 * MINUTE)
     return f"chopped {what}"
 
 
-@cb.task(pool="oven", retry=cb.Retry(times=5, backoff="fixed", delay=SECOND, jitter=False, on=("Burnt",)))
-async def roast(what: str) -> Dish:
-    """Roast it; now and then it burns, and is roasted again."""
+@cb.task(
+    pool="oven",
+    retry=cb.Retry(times=3, backoff="fixed", delay=5 * MINUTE, on=("BurntError",)),
+)
+async def roast(what: str, minutes: int) -> Dish:
+    """Roast it, each time a little shorter, until it is not burnt."""
     me = cb.current()
-    minutes = random.Random(f"{what}{me.attempt}").uniform(20, 60)  # noqa: S311 - a kitchen, not a cipher
-    await anyio.sleep(minutes / 20 * SECOND)
+    minutes -= 10 * (me.attempt - 1)
+    await anyio.sleep(minutes * MINUTE)
     if minutes > 45:
-        raise Burnt(f"{what} was in the oven for {minutes:.0f} minutes")
-    me.log(f"{what}: {timedelta(minutes=round(minutes))} in the oven")
-    return Dish(what, round(minutes))
+        raise BurntError(f"{minutes} minutes were too many for the {what}")
+    me.log(f"the {what} was in the oven for {minutes} minutes")
+    return Dish(what, minutes)
 
 
 @cb.task
 def plate(dish: Dish, *garnish: str) -> Dish:
-    """Put it on a plate; a sync function, so it runs in a thread."""
+    """Put it on a plate; this is a sync function, so it runs in a thread."""
     return attrs.evolve(dish, garnish=garnish)
 
 
-@cb.task(critical=True)
-async def serve(dishes: list[Dish]) -> str:
-    """Bring it to the table."""
-    return " · ".join(f"{dish.name} with {' and '.join(dish.garnish)}" for dish in dishes)
+@cb.task
+async def serve(dishes: list[Dish]) -> list[str]:
+    """Bring everything to the table."""
+    return [f"{dish.name} with {' and '.join(dish.garnish)}" for dish in dishes]
 
 
-@cb.workflow(pools={"oven": 2}, on_failure="drain")
-def dinner(w: cb.Builder, orders: list[str]) -> cb.TaskRef:
-    """One dish for each order, all of them served together."""
+@cb.workflow(pools={"oven": 2})
+def dinner(w: cb.Builder, orders: dict[str, int]) -> cb.TaskRef:
+    """Prepare each order, with what only has to be chopped once, and serve all of them together."""
     carrots, herbs = w.add(chop, "carrots"), w.add(chop, "herbs")
-    plates = [w.add(plate, w.add(roast, order), carrots, herbs) for order in orders]
-    return w.add(serve, plates)
+    roasts = [w.add(roast, what, minutes) for what, minutes in orders.items()]
+    return w.add(serve, [w.add(plate, dish, carrots, herbs) for dish in roasts])
 
 
-async def main(store: str = "memory:") -> str:
-    """Cook one dinner and return what was served."""
-    async with cb.Engine(store, concurrency=6) as engine:
-        result = await engine.run(dinner, ["duck", "lamb", "trout", "celery"])
-        result.raise_for_state()
-        for name, task in result.tasks.items():
-            print(f"{name:12} {task.state:10} {task.attempts} attempt(s)")
-        print(result.output)
-        return str(result.output)
+async def main(store: str = "memory:") -> cb.RunResult:
+    """Cook one dinner."""
+    async with cb.Engine(store) as engine:
+        run = await engine.start(dinner, {"duck": 60, "lamb": 50, "trout": 20, "celery": 40})
+        result = await run.result()
+        for line in await run.logs():
+            print(line.text)
+    result.raise_for_state()
+    for name, task in result.tasks.items():
+        print(f"{name:8} {task.state}, attempts: {task.attempts}")
+    print("served:", ", ".join(result.output))
+    return result
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    anyio.run(main, sys.argv[1] if sys.argv[1:] else "memory:")
