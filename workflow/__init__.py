@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from . import _commands as commands  # noqa: F401 - public: callboard.workflow.commands
-from . import _events as events  # noqa: F401 - public: callboard.workflow.events
-from ._commands import (
-    Command as Command,
-)
-from ._commands import (
-    Effect as Effect,
-)
-from ._commands import (
-    SetTimer as SetTimer,
-)
-from ._commands import (
-    StopAttempt as StopAttempt,
-)
+from . import commands as commands
+from . import events as events
 from ._deadlines import queued_timers as queued_timers
 from ._deadlines import resume as resume
 from ._definition import (
@@ -90,9 +78,6 @@ from ._errors import (
 from ._errors import (
     UsageError as UsageError,
 )
-from ._events import EVENTS as EVENTS
-from ._events import Event as Event
-from ._events import Wait as Wait
 from ._evolve import evolve as evolve
 from ._evolve import fold as fold
 from ._evolve import new_run as new_run
@@ -134,3 +119,18 @@ from ._states import (
 )
 from ._why import Reason as Reason
 from ._why import why as why
+from .commands import (
+    Command as Command,
+)
+from .commands import (
+    Effect as Effect,
+)
+from .commands import (
+    SetTimer as SetTimer,
+)
+from .commands import (
+    StopAttempt as StopAttempt,
+)
+from .events import EVENTS as EVENTS
+from .events import Event as Event
+from .events import Wait as Wait

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import _commands as c
-from . import _events as ev
+from . import commands as c
+from . import events as ev
 from ._deadlines import start_timers, wait_timer
 from ._deciding import Deciding
 from ._definition import Failure
-from ._events import Wait
 from ._failing import attempt_failed, task_failed
 from ._passing_on import pass_on
 from ._run import Task
 from ._states import NOT_READY, SKIPPED, SUCCEEDED
 from ._stopping import cancelled, ended_by_stop
+from .events import Wait
 
 LOSSES_MAX: Final = 5
 """How often a lost attempt is followed by another before the task fails."""

@@ -11,14 +11,14 @@ from typing import Final
 
 import attrs
 
-from . import _commands as c
-from . import _events as ev
-from ._commands import Effect, SetTimer, StopAttempt
+from . import commands as c
+from . import events as ev
 from ._deciding import Deciding
 from ._definition import Failure
 from ._failing import attempt_failed, stop_attempts, stop_run, task_failed
 from ._run import Run, Task
 from ._states import READY, RETRY_WAIT, RUNNING, SETTLED, SUCCEEDED, WAITING, RunState
+from .commands import Effect, SetTimer, StopAttempt
 
 _DONE_BY_WAITING: Final = frozenset({"input", "sleep", "wait", "workflow"})
 """Kinds whose attempt is the wait; others give up their attempt when they begin to wait."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from . import _events as ev
-from ._commands import Effect
+from . import events as ev
 from ._definition import Failure
 from ._errors import Refused, StaleFence
-from ._events import Event
 from ._evolve import evolve
 from ._run import Run, Task
 from ._states import READY, TaskState
+from .commands import Effect
+from .events import Event
 
 
 @attrs.define(eq=False, weakref_slot=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from . import _events as ev
+from . import events as ev
 from ._deciding import Deciding
 from ._errors import CallboardError
 from ._run import Run, Task

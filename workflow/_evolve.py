@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import _events as ev
+from . import events as ev
 from ._errors import InternalError, Refused
-from ._events import Event
 from ._graph import Vertex, add_edge, descendants, rank_all
 from ._run import Hole, Run, Task
 from ._states import (
@@ -31,6 +30,7 @@ from ._states import (
     RunState,
     TaskState,
 )
+from .events import Event
 
 LETS_GO = frozenset({SUCCEEDED, SKIPPED})
 """What a task is settled as when its successors may go on."""

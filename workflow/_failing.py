@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import _events as ev
-from ._commands import SetTimer, StopAttempt
+from . import events as ev
 from ._deciding import Deciding
 from ._definition import Failure
 from ._passing_on import pass_on
 from ._retry import next_delay
 from ._run import Task
 from ._states import CANCELLED, FAILED, IDLE, WAITING, RunState
+from .commands import SetTimer, StopAttempt
 
 
 def attempt_failed(d: Deciding, task: Task, failure: Failure) -> None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import _commands as c
-from . import _events as ev
+from . import commands as c
+from . import events as ev
 from ._attempts import (
     begin,
     begin_wait,
@@ -28,16 +28,16 @@ from ._attempts import (
     suspend,
 )
 from ._by_hand import answer, pause, settle, unpause
-from ._commands import Command, Effect
 from ._deadlines import due, queued_timers, run_timer
 from ._deciding import Deciding
 from ._ending import OutputOf, end_if_over
-from ._events import Event
 from ._evolve import new_run
 from ._holes import close_hole, open_hole
 from ._restarting import begin_anew, restart
 from ._run import Run
 from ._stopping import cancel, stopped
+from .commands import Command, Effect
+from .events import Event
 
 
 def _longest() -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, cast
+
 from ._definition import Failure, Retry
 
 
@@ -43,6 +46,8 @@ def _delay(policy: Retry, failures: int) -> float:
 def _matches(policy: Retry, failure: Failure) -> bool:
     if failure.kind in policy.on:
         return True
-    detail = failure.detail
-    names = detail.get("classes", ()) if isinstance(detail, dict) else ()
-    return any(name in policy.on for name in names)
+    if not isinstance(failure.detail, dict):
+        return False
+    # A function's failure names the classes of its exception, base classes too.
+    detail = cast("Mapping[str, Any]", failure.detail)
+    return any(name in policy.on for name in detail.get("classes", ()))

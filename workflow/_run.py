@@ -14,9 +14,9 @@ import attrs
 
 from ._definition import Failure, TaskSpec, WorkflowSpec
 from ._errors import Refused
-from ._events import Wait
 from ._graph import Vertex
 from ._states import ENDED, PENDING, READY, RunState, TaskState
+from .events import Wait
 
 
 @attrs.define(eq=False, weakref_slot=False)

@@ -8,8 +8,8 @@ attempt was lost anyway.
 
 from __future__ import annotations
 
-from . import _commands as c
-from . import _events as ev
+from . import commands as c
+from . import events as ev
 from ._deadlines import overdue
 from ._deciding import Deciding
 from ._definition import Failure

@@ -28,7 +28,6 @@ from callboard.workflow import (
     Run,
     RunState,
     SetTimer,
-    StopAttempt,
     Task,
     TaskOptions,
     TaskSpec,
@@ -129,7 +128,7 @@ class AnyHistory(RuleBasedStateMachine):
         for effect in effects:
             if isinstance(effect, SetTimer):
                 self.timers.append(effect)
-            elif isinstance(effect, StopAttempt):
+            else:
                 self.to_stop.add(effect.fence)
 
     def _nothing_settled_moves(self, events: list[Event]) -> None:

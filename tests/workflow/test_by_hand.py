@@ -25,7 +25,8 @@ CHAIN = {"a": "", "b": "a", "c": "b"}
 
 
 def retrying(**policy: Any) -> TaskOptions:
-    return TaskOptions(retry=Retry(**{"jitter": False, "delay": 10.0, **policy}))
+    options: dict[str, Any] = {"jitter": False, "delay": 10.0, **policy}
+    return TaskOptions(retry=Retry(**options))
 
 
 def hand(task: str, state: str, **more: Any) -> c.Settle:

@@ -27,7 +27,8 @@ CHAIN = {"a": "", "b": "a", "c": "b"}
 
 
 def retrying(**policy: Any) -> TaskOptions:
-    return TaskOptions(retry=Retry(**{"jitter": False, "delay": 10.0, **policy}))
+    options: dict[str, Any] = {"jitter": False, "delay": 10.0, **policy}
+    return TaskOptions(retry=Retry(**options))
 
 
 def test_a_failed_attempt_is_followed_by_another_when_its_time_has_come(play: type[Play]) -> None:

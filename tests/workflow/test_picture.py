@@ -120,7 +120,8 @@ DOT_TOKEN = re.compile(r'\s+|"(?:[^"\\]|\\.)*"|->|[\[\]{}=]|[A-Za-z_][\w]*|\d+(?
 
 def dot_tokens(text: str) -> list[str]:
     """Return the tokens of a DOT text; fail where there is none."""
-    found, at = [], 0
+    found: list[str] = []
+    at = 0
     while at < len(text):
         match = DOT_TOKEN.match(text, at)
         assert match is not None, text[at : at + 40]

@@ -18,6 +18,9 @@ from callboard.workflow import (
 from callboard.workflow import (
     commands as c,
 )
+from callboard.workflow import (
+    events as ev,
+)
 
 if TYPE_CHECKING:
     from .conftest import Play
@@ -57,6 +60,7 @@ def test_what_runs_in_the_scope_is_stopped_before_anything_begins_anew(play: typ
     p.stopped("c")
     p.is_(a="ready", b="pending", c="pending", d="pending")
     assert set(generations(p).values()) == {2}
+    assert not any(isinstance(event, ev.TasksSettled) for event in p.events)
     p.ok("a", "b", "c", "d")
     p.ended("succeeded")
 

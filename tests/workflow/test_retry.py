@@ -15,7 +15,8 @@ ERROR = Failure(kind="error", message="bad")
 
 
 def delays(count: int, **policy: Any) -> list[float | None]:
-    retry = Retry(**{"jitter": False, "times": 100, **policy})
+    options: dict[str, Any] = {"jitter": False, "times": 100, **policy}
+    retry = Retry(**options)
     return [next_delay(retry, ERROR, n, 0.0, 1.0) for n in range(1, count + 1)]
 
 

@@ -7,9 +7,9 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from ._definition import Failure
-from ._events import Wait
 from ._message import message
 from ._states import RunState, TaskState
+from .events import Wait
 
 Deadline: TypeAlias = Literal["attempt", "total", "queued", "retry", "sleep", "run"]
 
