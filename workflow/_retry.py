@@ -46,8 +46,7 @@ def _delay(policy: Retry, failures: int) -> float:
 def _matches(policy: Retry, failure: Failure) -> bool:
     if failure.kind in policy.on:
         return True
-    if not isinstance(failure.detail, dict):
-        return False
     # A function's failure names the classes of its exception, base classes too.
-    detail = cast("Mapping[str, Any]", failure.detail)
-    return any(name in policy.on for name in detail.get("classes", ()))
+    detail = cast("Mapping[str, Any] | None", failure.detail)
+    names = detail.get("classes", ()) if isinstance(detail, dict) else ()
+    return any(name in policy.on for name in names)
