@@ -1,6 +1,7 @@
 """Writes the table of moves into ``concepts/lifecycle.md``: ``python docs/make_lifecycle.py``.
 
-The page between its marks is drawn from the kernel's own table, so that it cannot be out of date; a test
+The page between its marks is drawn from the kernel's own table, so that it cannot be out of date;
+a test
 compares the two.
 """
 

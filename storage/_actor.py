@@ -204,7 +204,7 @@ class Storage:
         self._crash(CrashPoint.BEFORE_COMMIT)
         try:
             await self._store.commit([request.transition for request in requests], lines)
-        except Exception as error:  # noqa: BLE001 - whoever waits for the commit is told
+        except Exception as error:  # noqa: BLE001 - a user's store may raise anything
             await self._replay(requests, lines, error)
             return
         self._crash(CrashPoint.AFTER_COMMIT_BEFORE_REPLY)
@@ -229,7 +229,7 @@ class Storage:
     async def _write_group(self, group: Sequence[_Request]) -> Exception | None:
         try:
             await self._store.commit([request.transition for request in group])
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - a user's store may raise anything
             return error
         return None
 

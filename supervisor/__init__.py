@@ -1,4 +1,4 @@
-"""Who runs, when, and what follows a failure: restart strategies, and the engine's tree of actors."""
+"""Who runs, when, and what follows a failure: strategies, and the engine's tree of actors."""
 
 from __future__ import annotations
 

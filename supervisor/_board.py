@@ -1,4 +1,4 @@
-"""The board: ready tasks that somebody else does, claimed under a lease that heartbeats keep alive."""
+"""The board: ready tasks that somebody else does, claimed under leases."""
 
 from __future__ import annotations
 

@@ -69,7 +69,8 @@ class Lease:
         env: Environment variables, resolved likewise.
         secrets: Values that must not appear in the log.
         remains: Set by an executor that could not end what it started: what is left.
-        lingering: Set by an executor that could not stop its work: awaiting it ends when the work has.
+        lingering: Set by an executor that could not stop its work: awaiting it ends when the work
+            has.
     """
 
     run: str
@@ -108,7 +109,7 @@ class Lease:
 
 @attrs.frozen
 class Settings:
-    """A task's settings with nothing left open, and the secrets that stand in them or in its inputs."""
+    """A task's settings with nothing left open, and the secrets in them or in its inputs."""
 
     config: Mapping[str, Any]
     env: Mapping[str, str] | None = None
@@ -129,8 +130,10 @@ class Executor(Protocol):
     async def execute(self, lease: Lease) -> Outcome:
         """Do one attempt and return how it ended.
 
-        An exception is a failure of kind ``error``.  Cancelling this call is how an attempt is stopped: the
-        executor stops its work in the three steps of ``lease.spec.options.stop``, shielded, and lets the
+        An exception is a failure of kind ``error``.  Cancelling this call is how an attempt is
+        stopped: the
+        executor stops its work in the three steps of ``lease.spec.options.stop``, shielded, and
+        lets the
         cancellation go on.
         """
         ...

@@ -1,4 +1,4 @@
-"""Does what other processes ask of this engine's runs, and takes up runs that nobody owns any more."""
+"""Does what other processes ask of this engine's runs, and takes up runs without owner."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECOVER_SECONDS = 5.0
 
 
 async def listen(tree: Tree) -> None:
-    """Answer what is posted to this engine's runs, for ever; wake up whoever waits for others' changes."""
+    """Answer what is posted to this engine's runs, for ever; tell of others' changes."""
     seen = 0
     while True:
         with anyio.move_on_after(RECOVER_SECONDS if tree.recovers else None):

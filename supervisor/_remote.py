@@ -1,4 +1,4 @@
-"""Commands to a run that another engine owns: how they are written down, and how they are answered."""
+"""Commands to a run that another engine owns: how they are written down and answered."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class RunActor:
     # --- one turn
 
     async def _turn(self) -> None:
-        """Begin what may begin, commit all that was decided since the last turn, make it visible."""
+        """Begin what may begin, commit all that was decided, and make it visible."""
         if self.quitting:
             self._cancel_in_memory()
         else:

@@ -1,7 +1,9 @@
 """Who may run now: the engine's slots, a ledger of live leases.
 
-It is plain state on the engine's one event loop and is called, not asked by message: a message per task would
-cost more than the task.  In use is the number of leases in the ledger, never a counter that could drift.
+It is plain state on the engine's one event loop and is called, not asked by message: a message per
+task would
+cost more than the task.  In use is the number of leases in the ledger, never a counter that could
+drift.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ class Holder:
 class Slots:
     """At most ``limit`` leases at once, shared fairly between runs.
 
-    A run that finds no slot gets in line with :meth:`wait`; a slot that comes free is kept for the first in
-    line, who is called and takes it.  Lines are served by priority, then by age; a run stands in line once.
+    A run that finds no slot gets in line with :meth:`wait`; a slot that comes free is kept for the
+    first in
+    line, who is called and takes it.  Lines are served by priority, then by age; a run stands in
+    line once.
     """
 
     def __init__(self, limit: int) -> None:

@@ -1,6 +1,7 @@
 """callboard: a durable, supervised runtime for work made of steps that depend on each other.
 
-Every name is imported when it is first used, so that ``import callboard`` costs next to nothing and a program
+Every name is imported when it is first used, so that ``import callboard`` costs next to nothing
+and a program
 on asyncio never imports trio.
 """
 
@@ -43,11 +44,11 @@ if TYPE_CHECKING:
     from .workflow import StaleFence as StaleFence
     from .workflow import StoreError as StoreError
     from .workflow import TaskResult as TaskResult
-    from .workflow import WorkflowSpec as WorkflowSpec
     from .workflow import TaskState as TaskState
     from .workflow import Timeouts as Timeouts
     from .workflow import UnknownRun as UnknownRun
     from .workflow import UsageError as UsageError
+    from .workflow import WorkflowSpec as WorkflowSpec
 
     # After the subpackage of the same name, or type checkers take `callboard.workflow` for that.
     from ._tasks import workflow as workflow  # isort: skip

@@ -1,9 +1,9 @@
-"""Whether an answer fits the JSON Schema that the question came with: the small part of it that forms use."""
+"""Whether an answer fits the JSON Schema that its question came with: what forms use of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from .workflow import UsageError
 
@@ -32,7 +32,7 @@ def check_answer(schema: Any, value: Any, task: str) -> None:
 def _problems(schema: Any, value: Any, what: str) -> list[str]:
     if not isinstance(schema, Mapping):
         return []
-    rules = cast("Mapping[str, Any]", schema)
+    rules: Mapping[str, Any] = schema
     wanted = rules.get("type")
     types = [wanted] if isinstance(wanted, str) else list(wanted or ())
     if types and not any(_TYPES[each](value) for each in types if each in _TYPES):
@@ -47,9 +47,11 @@ def _problems(schema: Any, value: Any, what: str) -> list[str]:
                 f"{what} must be {'at least' if word == 'minimum' else 'at most'} {rules[word]}"
             )
     if isinstance(value, dict):
-        found += _object_problems(rules, cast("dict[str, Any]", value), what)
+        entries: dict[str, Any] = value
+        found += _object_problems(rules, entries, what)
     if isinstance(value, list):
-        for index, each in enumerate(cast("list[Any]", value)):
+        items: list[Any] = value
+        for index, each in enumerate(items):
             found += _problems(rules.get("items"), each, f"{what}[{index}]")
     return found
 

@@ -1,4 +1,4 @@
-"""Resolves what a definition left open until a task starts: references of Python workflows, and expressions."""
+"""Resolves what a definition left open until a task starts: references and expressions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Binder:
 
 
 class _Outputs(Mapping[str, Any]):
-    """The outputs of the tasks that are done, looked up when asked for: a run may have very many."""
+    """The outputs of the tasks that are done, looked up when asked for."""
 
     def __init__(self, run: Run) -> None:
         self._tasks = run.tasks

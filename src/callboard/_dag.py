@@ -1,4 +1,4 @@
-"""``run_dag``: a plain mapping of jobs and what each needs, run here and now, remembered nowhere."""
+"""``run_dag``: a plain mapping of jobs and what each needs, run here and now."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ async def run_dag(
     """Run jobs in the order that their needs ask for, and return what came of each.
 
     Args:
-        jobs: A mapping from name to a callable, sync or async, or objects with ``name`` and ``do()``.
+        jobs: A mapping from name to a callable, sync or async, or objects with ``name`` and
+            ``do()``.
         needs: What each job runs after; a job that is not in it needs nothing.
         concurrency: Jobs at once; 4 × CPUs, at least 8, if not given.
         timeout: Seconds for all of it.
         on_failure: ``stop`` (default), ``drain``, ``skip_downstream`` or ``allow_partial``.
 
-    A job returns None or True (ready), False or :class:`NotReady` (not ready: what is below is skipped), any
+    A job returns None or True (ready), False or :class:`NotReady` (not ready: what is below is
+    skipped), any
     other value (its output, handed over as it is), or raises.  Cancelling this cancels the jobs.
 
     Raises:
@@ -101,7 +103,8 @@ def _calls(jobs: Jobs) -> dict[str, Callable[[], Any]]:
     if isinstance(jobs, Mapping):
         return dict(jobs)
     calls: dict[str, Callable[[], Any]] = {}
-    for job in jobs:
+    objects: Iterable[Any] = jobs
+    for job in objects:
         name = str(job.name)
         if name in calls:
             raise DefinitionError([f"two jobs have the name {name!r}"])

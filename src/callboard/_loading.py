@@ -35,7 +35,11 @@ def _load_python(head: str, name: str) -> Workflow:
     try:
         found = load_object(f"{where}:{name}")
     except NoExecutor as error:
-        raise DefinitionError([f"{head}:{name} cannot be loaded: {error.__cause__ or error}"]) from error
+        raise DefinitionError(
+            [f"{head}:{name} cannot be loaded: {error.__cause__ or error}"]
+        ) from error
     if not isinstance(found, Workflow):
-        raise DefinitionError([f"{head}:{name} is no workflow: decorate it with @callboard.workflow"])
+        raise DefinitionError(
+            [f"{head}:{name} is no workflow: decorate it with @callboard.workflow"]
+        )
     return found

@@ -1,4 +1,4 @@
-"""Workflows in Python: ``@task``, ``@workflow``, and the builder that a workflow function is given."""
+"""Workflows in Python: ``@task``, ``@workflow``, and the builder they are made with."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 RESERVED = ("id", "key", "after", "before", "into")
-"""Keywords of ``add``: a function whose parameter is called like one of them must be bound first."""
+"""Keywords of ``add``: a function whose parameter is called like one of them must be bound
+first.
+"""
 
 
 class TaskRef:
@@ -127,7 +129,8 @@ def task(
     def make(function: Callable[P, R]) -> TaskFunction[P, R]:
         if not callable(function):
             raise UsageError(f"task() takes a function, not {function!r}")
-        return TaskFunction(function, name or getattr(function, "__name__", "task"), options)
+        label = name or str(getattr(function, "__name__", "task"))
+        return TaskFunction(function, label, options)
 
     return make if fn is None else make(fn)
 
@@ -135,7 +138,8 @@ def task(
 def bind(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFunction[..., Any]:
     """Return a task with some arguments fixed: the way out for parameters named like ``add``'s own.
 
-    What is fixed is part of the code, not of the stored run: it must be the same when a run is resumed.
+    What is fixed is part of the code, not of the stored run: it must be the same when a run is
+    resumed.
     """
     inner = fn if isinstance(fn, TaskFunction) else None
     function = inner.function if inner else fn
@@ -146,7 +150,7 @@ def bind(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFunction[.
 
 
 def reference(function: Callable[..., Any]) -> str:
-    """Return the text under which a function is found again: its import path, or its script's path."""
+    """Return the text under which a function is found again: import path, or script's path."""
     target = inspect.unwrap(function.function if isinstance(function, TaskFunction) else function)
     module = getattr(target, "__module__", None) or "?"
     name = getattr(target, "__qualname__", None) or getattr(target, "__name__", repr(target))
@@ -169,7 +173,7 @@ class Workflow:
     def build(
         self, *args: Any, **kwargs: Any
     ) -> tuple[WorkflowSpec, dict[str, Callable[..., Any]]]:
-        """Call the function once, with the real input, and return the graph and the functions in it.
+        """Call the function once, with the real input, and return the graph and its functions.
 
         Raises:
             DefinitionError, UsageError: the graph cannot be.
@@ -204,8 +208,10 @@ def workflow(
 ) -> Workflow | Callable[[Callable[..., Any]], Workflow]:
     """Make a function that builds a graph a workflow; a decorator, with or without arguments.
 
-    The function is called once, when a run starts, with a :class:`Builder` and the run's real input; it runs
-    nothing.  What it returns (a task's reference, or plain data with references in it) is the run's output.
+    The function is called once, when a run starts, with a :class:`Builder` and the run's real
+    input; it runs
+    nothing.  What it returns (a task's reference, or plain data with references in it) is the
+    run's output.
     """
     settings = {
         "concurrency": concurrency,
@@ -242,7 +248,7 @@ class Builder:
         before: TaskLike | Iterable[TaskLike] = (),
         **kwargs: Any,
     ) -> TaskRef:
-        """Add a task that calls ``fn(*args, **kwargs)``; a :class:`TaskRef` among them is a data edge.
+        """Add a task that calls ``fn(*args, **kwargs)``; a reference among them is a data edge.
 
         Args:
             id: Its id in the run; from the function's name if not given.
@@ -307,7 +313,8 @@ class Builder:
         clash = [name for name in RESERVED if name in inspect.signature(fn.function).parameters]
         if clash:
             raise UsageError(
-                f"the parameter {clash[0]!r} of task {fn.name!r} is called like a keyword of add(); "
+                f"the parameter {clash[0]!r} of task {fn.name!r} is called like a keyword of "
+                "add(); "
                 f"rename it, or fix it with callboard.bind({fn.name}, {clash[0]}=…)"
             )
 
@@ -358,9 +365,10 @@ def encode_refs(value: Any, refs: dict[str, None], what: str) -> Any:
         refs[value.id] = None
         return {"$task": value.id}
     if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        return [encode_refs(each, refs, what) for each in cast("list[Any]", value)]
+        items: list[Any] = list(value)
+        return [encode_refs(each, refs, what) for each in items]
     if type(value) is dict:
-        pairs = cast("dict[Any, Any]", value)
+        pairs: dict[Any, Any] = value
         found = {
             str(encode(key, what)): encode_refs(each, refs, what) for key, each in pairs.items()
         }
@@ -371,9 +379,10 @@ def encode_refs(value: Any, refs: dict[str, None], what: str) -> Any:
 def _escape(value: Any) -> Any:
     """Keep keys of data that look like ours from being taken for ours."""
     if isinstance(value, list):
-        return [_escape(each) for each in cast("list[Any]", value)]
+        items: list[Any] = value
+        return [_escape(each) for each in items]
     if isinstance(value, dict):
-        pairs = cast("dict[str, Any]", value)
+        pairs: dict[str, Any] = value
         return _escaped({key: _escape(each) for key, each in pairs.items()})
     return value
 
@@ -385,9 +394,10 @@ def _escaped(found: dict[str, Any]) -> dict[str, Any]:
 def resolve_refs(value: Any, output_of: Callable[[str], Any]) -> Any:
     """Return what :func:`encode_refs` made with each reference replaced by that task's output."""
     if isinstance(value, list):
-        return [resolve_refs(each, output_of) for each in cast("list[Any]", value)]
+        items: list[Any] = value
+        return [resolve_refs(each, output_of) for each in items]
     if isinstance(value, dict):
-        pairs = cast("dict[str, Any]", value)
+        pairs: dict[str, Any] = value
         if "$task" in pairs:
             return output_of(pairs["$task"])
         if "$value" in pairs:

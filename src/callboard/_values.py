@@ -22,7 +22,8 @@ _decode_json = msgspec.json.Decoder().decode
 def encode(value: Any, what: str = "a value") -> Any:
     """Return a value as plain JSON types.
 
-    Dataclasses, attrs and msgspec classes, pydantic models, enums, dates, UUIDs and decimals are known.
+    Dataclasses, attrs and msgspec classes, pydantic models, enums, dates, UUIDs and decimals are
+    known.
 
     Raises:
         UsageError: it has a part that is none of these; the message names ``what``.
@@ -43,7 +44,8 @@ def _encode_other(value: Any) -> Any:
     if callable(dump):
         return dump(mode="json")
     if isinstance(value, Mapping):
-        return dict(typing.cast("Mapping[Any, Any]", value))
+        pairs: Mapping[Any, Any] = value
+        return dict(pairs)
     raise TypeError(
         f"{type(value).__module__}.{type(value).__qualname__} is no JSON, dataclass, attrs …"
     )
@@ -118,7 +120,7 @@ class Signature:
         return cls(parameters, positional, rest, hints.get("return", empty), signature)
 
     def arguments(self, inputs: Any, what: str) -> tuple[list[Any], dict[str, Any]]:
-        """Return the positional and keyword arguments that stored inputs stand for, in their types."""
+        """Return the arguments that stored inputs stand for, in their types."""
         if inputs is None:
             return [], {}
         args, kwargs = inputs.get("args", ()), inputs.get("kwargs", {})

@@ -59,7 +59,8 @@ OWNER_SECONDS = 0.5
 class Engine:
     """Runs workflows: ``async with Engine("sqlite:///app.db") as engine``.
 
-    Nothing is global: several engines may live in one process, and several processes may share one store.
+    Nothing is global: several engines may live in one process, and several processes may share one
+    store.
 
     Args:
         store: A URL (``sqlite:///app.db``, ``memory:``) or a :class:`Store` of your own.
@@ -67,7 +68,8 @@ class Engine:
         pools: Limits of named pools, shared by all runs on the store.
         tasks: Functions that cannot be imported by their name.
         workflows: Workflows that others start by name.
-        recover: ``all`` carries on unfinished runs that no living engine owns, now and later; or ``none``.
+        recover: ``all`` carries on unfinished runs that no living engine owns, now and later; or
+            ``none``.
         grace: Seconds that running tasks get when the block is left.
         board: Whether tasks without a kind go on the board; without it they succeed when they
             are ready.
@@ -160,7 +162,8 @@ class Engine:
         """Start a run and return when it is stored.
 
         Args:
-            workflow: A workflow in Python, one that :func:`callboard.load` gave, or the name of one in
+            workflow: A workflow in Python, one that :func:`callboard.load` gave, or the name of
+                one in
                 ``workflows=``.
             args: What a workflow in Python takes; for one from a file, one mapping with its inputs.
             run_id: Its id; made up if not given.
@@ -252,7 +255,8 @@ class Engine:
             for run_id in await self._tree.resume_all()
         ]
 
-    # --- the board --------------------------------------------------------------------------------------------
+    # --- the board
+    # --------------------------------------------------------------------------------------------
 
     def board(self, labels: Collection[str] | None = None) -> list[Offer]:
         """Return the tasks on the board that may be claimed, the next one first."""
@@ -267,9 +271,10 @@ class Engine:
         wait: float = 0.0,
         lease_seconds: float = 60.0,
     ) -> AbstractAsyncContextManager[BoardLease | None]:
-        """Claim a task of the board: ``async with engine.claim(...) as lease``; None if there is none.
+        """Claim a task: ``async with engine.claim(...) as lease``; None if there is none.
 
-        Leaving the block without having said how it went releases the task; by an exception, fails it.
+        Leaving the block without having said how it went releases the task; by an exception, fails
+        it.
         """
         return self._claim(labels, worker, wait, lease_seconds)
 
@@ -294,7 +299,8 @@ class Engine:
             with suppress(Refused, StoreError):
                 await lease.release()
 
-    # --- for handles ------------------------------------------------------------------------------------------
+    # --- for handles
+    # ------------------------------------------------------------------------------------------
 
     async def command(self, run_id: str, command: Command) -> bool:
         """Say a command to a run, whoever owns it; return whether a living engine carries it on.
@@ -340,7 +346,8 @@ async def post_and_wait(
             await store.reply(number, answer_of(Refused("withdrawn: its sender acts itself")))
             return None
         raise RunOwned(
-            f"{owned}; it has not answered within {REPLY_SECONDS:g} s, the command stays in its inbox",
+            f"{owned}; it has not answered within {REPLY_SECONDS:g} s, "
+            "the command stays in its inbox",
             run_id=run_id,
             owner=owned.owner,
         )
@@ -350,7 +357,7 @@ async def post_and_wait(
 
 
 async def _answer(store: Store, run_id: str, number: int) -> Any:
-    """Return the answer to a posted command; None if none came in time, or nobody is there to give one."""
+    """Return the answer to a posted command; None if there is nobody to give one in time."""
     seen = 0
     with anyio.move_on_after(REPLY_SECONDS):
         while True:
@@ -374,7 +381,7 @@ class RunHandle:
 
     @property
     def live(self) -> Live | None:
-        """The run's actor and state in this engine, None if it had none: for tools, not for applications."""
+        """The run's actor and state in this engine, if it has one: for tools."""
         return self._live
 
     async def result(self) -> RunResult:
@@ -457,7 +464,7 @@ class RunHandle:
         )
 
     def events(self, after: int = 0, *, follow: bool = False) -> AsyncIterator[tuple[int, Event]]:
-        """Give the run's events with their numbers; with ``follow`` until it ends or is put down."""
+        """Give the run's events with their numbers; with ``follow`` until it ends."""
         return Following(self._engine.tree, self.id, after, follow=follow)
 
     async def logs(self, task: str | None = None, after: int = 0) -> list[Any]:

@@ -13,14 +13,14 @@ from callboard.storage import CrashPoint
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from trial import trial  # noqa: E402
+from crash_trial import trial  # type: ignore[import-not-found]  # beside this file
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/environ").exists(), reason="looks for left-over processes in /proc"
 )
 
 SEED = int(os.environ.get("CRASH_SEED", "20261121"))
-MOMENTS = [random.Random(SEED + n).uniform(0.3, 2.2) for n in range(10)]  # noqa: S311
+MOMENTS = [random.Random(SEED + n).uniform(0.3, 2.2) for n in range(10)]
 
 
 @pytest.fixture(params=["asyncio"])

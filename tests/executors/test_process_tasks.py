@@ -1,11 +1,11 @@
-"""Shell and Python tasks as users write them: what they give, how they fail, and that nothing of them is left."""
+"""Shell and Python tasks as users write them, how they fail, and that nothing is left."""
 
 from __future__ import annotations
 
 import json
 import signal
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,15 @@ async def one(engine: cb.Engine, folder: Path, **task: Any) -> tuple[cb.RunResul
     return result, result.tasks["t"]
 
 
+async def until(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Return when something outside this process has come about."""
+    while True:
+        found = condition()
+        if found if isinstance(found, bool) else await found:
+            return
+        await anyio.sleep(0.01)
+
+
 async def lines(engine: cb.Engine, result: cb.RunResult, stream: str) -> list[str]:
     """Return what a run's tasks wrote to one stream."""
     await anyio.sleep(0.15)  # Lines ride on the next commit, 0.1 s later at most.
@@ -58,7 +67,9 @@ async def lines(engine: cb.Engine, result: cb.RunResult, stream: str) -> list[st
 # --- shell ----------------------------------------------------------------------------------------
 
 
-async def test_a_shell_text_gives_its_exit_code_and_output(engine: cb.Engine, tmp_path: Path) -> None:
+async def test_a_shell_text_gives_its_exit_code_and_output(
+    engine: cb.Engine, tmp_path: Path
+) -> None:
     """The output is what it wrote; inputs come as environment variables."""
     result, task = await one(
         engine, tmp_path, shell='echo "hello $NAME"; echo oops >&2', **{"with": {"NAME": "you"}}
@@ -78,22 +89,32 @@ async def test_an_expression_is_an_argument(engine: cb.Engine, tmp_path: Path) -
     spec = flow(
         tmp_path,
         {"name": "first", "shell": "printf 7"},
-        {"name": "t", "needs": ["first"], "shell": ["printf", "%s!", "${{ tasks.first.output.stdout }}"]},
+        {
+            "name": "t",
+            "needs": ["first"],
+            "shell": ["printf", "%s!", "${{ tasks.first.output.stdout }}"],
+        },
     )
     result = await engine.run(spec)
     assert result.tasks["t"].output["stdout"] == "7!"
 
 
-async def test_a_non_zero_exit_fails_with_code_and_last_words(engine: cb.Engine, tmp_path: Path) -> None:
+async def test_a_non_zero_exit_fails_with_code_and_last_words(
+    engine: cb.Engine, tmp_path: Path
+) -> None:
     """The error names the exit code and what was last said on stderr."""
-    result, task = await one(engine, tmp_path, shell="echo first >&2; echo no such planet >&2; exit 3")
+    result, task = await one(
+        engine, tmp_path, shell="echo first >&2; echo no such planet >&2; exit 3"
+    )
     assert result.state is cb.RunState.FAILED
     assert task.error is not None
     assert (task.error.kind, task.error.message) == ("exit", "exit code 3: no such planet")
     assert task.error.detail["exit_code"] == 3
 
 
-async def test_a_missing_program_is_a_configuration_error(engine: cb.Engine, tmp_path: Path) -> None:
+async def test_a_missing_program_is_a_configuration_error(
+    engine: cb.Engine, tmp_path: Path
+) -> None:
     """It says which program is missing."""
     _, task = await one(engine, tmp_path, shell=["no-such-program-here"])
     assert task.error is not None
@@ -123,7 +144,10 @@ async def test_secrets_are_masked_in_the_log(
     """A secret reaches the process, and neither the log nor the events."""
     monkeypatch.setenv("TOKEN", "hunter2")
     result, task = await one(
-        engine, tmp_path, shell='echo "token=$T" >&2; echo "${#T} $T"', env={"T": "${{ secrets.TOKEN }}"}
+        engine,
+        tmp_path,
+        shell='echo "token=$T" >&2; echo "${#T} $T"',
+        env={"T": "${{ secrets.TOKEN }}"},
     )
     assert task.output["stdout"] == "7 ***\n"
     assert await lines(engine, result, "stderr") == ["token=***"]
@@ -149,15 +173,21 @@ def _living(folder: Path) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
-async def test_stopping_a_shell_task_leaves_no_child(engine: cb.Engine, tmp_path: Path, how: str) -> None:
+async def test_stopping_a_shell_task_leaves_no_child(
+    engine: cb.Engine, tmp_path: Path, how: str
+) -> None:
     """Children, children's children and those in a session of their own end with their task."""
     text = "sleep 60 & (sleep 60 &) ; setsid sleep 60 & touch started; wait"
     stop = {"grace": 0, "term": "0.2s"}
-    task = {"name": "t", "shell": text, "stop": stop, **({"timeout": "300ms"} if how == "timeout" else {})}
+    task = {
+        "name": "t",
+        "shell": text,
+        "stop": stop,
+        **({"timeout": "300ms"} if how == "timeout" else {}),
+    }
     run = await engine.start(flow(tmp_path, task))
     with anyio.fail_after(20):
-        while not (tmp_path / "started").exists():
-            await anyio.sleep(0.01)
+        await until((tmp_path / "started").exists)
         if how == "cancel":
             assert len(_living(tmp_path)) >= 3
             await run.cancel()
@@ -167,7 +197,9 @@ async def test_stopping_a_shell_task_leaves_no_child(engine: cb.Engine, tmp_path
     assert result.tasks["t"].state is expected
 
 
-async def test_a_task_that_ignores_sigterm_is_killed(engine: cb.Engine, tmp_path: Path, write: Write) -> None:
+async def test_a_task_that_ignores_sigterm_is_killed(
+    engine: cb.Engine, tmp_path: Path, write: Write
+) -> None:
     """Told, terminated, killed: each with its time, and the error says what happened."""
     name = write(
         "deaf.py",
@@ -199,10 +231,11 @@ async def test_a_python_task_is_told_before_it_is_terminated(
         pathlib.Path("tidied").touch()
         """,
     )
-    run = await engine.start(flow(tmp_path, {"name": "t", "python": name, "stop": {"grace": 10, "term": 1}}))
+    run = await engine.start(
+        flow(tmp_path, {"name": "t", "python": name, "stop": {"grace": 10, "term": 1}})
+    )
     with anyio.fail_after(20):
-        while not (tmp_path / "up").exists():
-            await anyio.sleep(0.01)
+        await until((tmp_path / "up").exists)
         await run.cancel()
         await run.result()
     assert (tmp_path / "tidied").exists()
@@ -211,7 +244,9 @@ async def test_a_python_task_is_told_before_it_is_terminated(
 # --- python ---------------------------------------------------------------------------------------
 
 
-async def test_plain_json_lines_need_no_helper(engine: cb.Engine, tmp_path: Path, write: Write) -> None:
+async def test_plain_json_lines_need_no_helper(
+    engine: cb.Engine, tmp_path: Path, write: Write
+) -> None:
     """A file that reads a line and prints a line is a task; other lines are kept as output."""
     name = write(
         "plain.py",
@@ -219,7 +254,8 @@ async def test_plain_json_lines_need_no_helper(engine: cb.Engine, tmp_path: Path
         import json, sys
         start = json.loads(sys.stdin.readline())
         print("just a word")
-        print(json.dumps({"type": "success", "output": [start["inputs"]["n"], start["label"], start["attempt"]]}))
+        output = [start["inputs"]["n"], start["label"], start["attempt"]]
+        print(json.dumps({"type": "success", "output": output}))
         """,
     )
     result, task = await one(engine, tmp_path, python=name, **{"with": {"n": 4}})
@@ -227,7 +263,9 @@ async def test_plain_json_lines_need_no_helper(engine: cb.Engine, tmp_path: Path
     assert await lines(engine, result, "stdout") == ["just a word"]
 
 
-async def test_the_helper_speaks_for_a_file(engine: cb.Engine, tmp_path: Path, write: Write) -> None:
+async def test_the_helper_speaks_for_a_file(
+    engine: cb.Engine, tmp_path: Path, write: Write
+) -> None:
     """Inputs, needs, progress, log and success; print goes to the log."""
     name = write(
         "helped.py",
@@ -265,7 +303,7 @@ async def test_the_helper_speaks_for_a_file(engine: cb.Engine, tmp_path: Path, w
     ],
 )
 async def test_how_a_python_task_fails(
-    engine: cb.Engine, tmp_path: Path, write: Write, text: str, kind: str, says: str
+    engine: cb.Engine, tmp_path: Path, write: Write, *, text: str, kind: str, says: str
 ) -> None:
     """Whatever a process does, the error says it and the engine goes on."""
     _, task = await one(engine, tmp_path, python=write("bad.py", text))
@@ -276,7 +314,9 @@ async def test_how_a_python_task_fails(
     assert next_task.state is cb.TaskState.SUCCEEDED
 
 
-async def test_exit_0_without_a_word_is_success(engine: cb.Engine, tmp_path: Path, write: Write) -> None:
+async def test_exit_0_without_a_word_is_success(
+    engine: cb.Engine, tmp_path: Path, write: Write
+) -> None:
     """A script that knows nothing of the protocol succeeds with no output."""
     _, task = await one(engine, tmp_path, python=write("quiet.py", "x = 1"))
     assert (task.state, task.output) == (cb.TaskState.SUCCEEDED, None)
@@ -292,10 +332,14 @@ async def test_success_counts_when_the_process_has_exited(
     assert (task.state, task.output) == (cb.TaskState.SUCCEEDED, 1)
 
 
-async def test_not_ready_skips_what_is_below(engine: cb.Engine, tmp_path: Path, write: Write) -> None:
+async def test_not_ready_skips_what_is_below(
+    engine: cb.Engine, tmp_path: Path, write: Write
+) -> None:
     """It is no failure, and the run ends not_ready."""
     name = write("not.py", 'print(\'{"type": "not_ready", "message": "not yet"}\')')
-    spec = flow(tmp_path, {"name": "t", "python": name}, {"name": "u", "needs": ["t"], "shell": "true"})
+    spec = flow(
+        tmp_path, {"name": "t", "python": name}, {"name": "u", "needs": ["t"], "shell": "true"}
+    )
     result = await engine.run(spec)
     assert result.state is cb.RunState.NOT_READY
     assert result.tasks["u"].state is cb.TaskState.SKIPPED
@@ -311,15 +355,19 @@ async def test_a_wait_ends_the_process_and_the_answer_starts_it_again(
         import json, sys
         start = json.loads(sys.stdin.readline())
         if not start["answers"]:
-            print(json.dumps({"type": "wait", "input": {"type": "integer"}, "message": "how many?"}))
+            schema = {"type": "integer"}
+            print(json.dumps({"type": "wait", "input": schema, "message": "how many?"}))
         else:
             print(json.dumps({"type": "success", "output": start["answers"]}))
         """,
     )
     run = await engine.start(flow(tmp_path, {"name": "t", "python": name}))
     with anyio.fail_after(20):
-        while (await run.snapshot()).tasks["t"].state is not cb.TaskState.WAITING:
-            await anyio.sleep(0.01)
+
+        async def waits() -> bool:
+            return (await run.snapshot()).tasks["t"].state is cb.TaskState.WAITING
+
+        await until(waits)
         with pytest.raises(cb.UsageError, match="integer"):
             await run.answer("t", "many")
         await run.answer("t", 3)
@@ -348,7 +396,9 @@ async def test_a_retry_by_the_tasks_own_word_for_its_error(
     assert task.output == f"{result.run}:t:1"
 
 
-async def test_growing_is_refused_with_a_reason(engine: cb.Engine, tmp_path: Path, write: Write) -> None:
+async def test_growing_is_refused_with_a_reason(
+    engine: cb.Engine, tmp_path: Path, write: Write
+) -> None:
     """What this version cannot do is said to the task, which may go on."""
     name = write(
         "grow.py",
@@ -365,7 +415,9 @@ async def test_growing_is_refused_with_a_reason(engine: cb.Engine, tmp_path: Pat
     assert "cannot grow" in task.output
 
 
-async def test_a_function_as_module_and_name(engine: cb.Engine, tmp_path: Path, write: Write) -> None:
+async def test_a_function_as_module_and_name(
+    engine: cb.Engine, tmp_path: Path, write: Write
+) -> None:
     """``python: module:name`` calls the function with the inputs, in a process of its own."""
     write("sums.py", "import os\ndef add(a, b): return {'sum': a + b, 'pid': os.getpid()}\n")
     _, task = await one(engine, tmp_path, python="sums:add", **{"with": {"a": 2, "b": 3}})

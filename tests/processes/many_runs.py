@@ -1,4 +1,4 @@
-"""A process with an engine that starts many short runs on a store which others use, too; a helper of the tests."""
+"""A process with an engine that starts many short runs on a shared store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ async def main(url: str, name: str, runs: int) -> None:
     states: dict[str, str] = {}
     starters = anyio.Semaphore(20)
 
-    async with cb.Engine(url, recover="none", concurrency=16) as engine, anyio.create_task_group() as group:
+    async with (
+        cb.Engine(url, recover="none", concurrency=16) as engine,
+        anyio.create_task_group() as group,
+    ):
 
         async def one(run_id: str) -> None:
             async with starters:
@@ -39,7 +42,7 @@ async def main(url: str, name: str, runs: int) -> None:
 
         for number in range(runs):
             group.start_soon(one, f"{name}-{number}")
-    print(json.dumps(states))
+    sys.stdout.write(json.dumps(states))
 
 
 if __name__ == "__main__":

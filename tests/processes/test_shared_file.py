@@ -1,4 +1,4 @@
-"""Two engine processes on one SQLite file, while a third one looks and acts: nobody meets a locked database."""
+"""Two engines on one SQLite file while a third looks and acts: nothing is ever locked."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def _start(url: str, name: str, backend: str) -> subprocess.Popen[str]:
 
 
 async def _meddle(url: str, until: anyio.Event) -> dict[str, int]:
-    """Pause, unpause, show and cancel runs of the others until told to stop; count what was done."""
+    """Pause, unpause, show and cancel others' runs until told to stop; count what was done."""
     done = dict.fromkeys(("pause", "unpause", "show", "cancel", "refused"), 0)
-    source = random.Random(1)  # noqa: S311
+    source = random.Random(1)
     async with cb.Engine(url, recover="none") as engine:
         while not until.is_set():
             rows = await engine.runs()

@@ -73,7 +73,7 @@ class Cel:
             ended = "$END" in str(error)
             reason = "it ends too early" if ended else _where(text, error.line, error.column)
             raise CelProblem(reason) from None
-        except Exception as error:  # noqa: BLE001 - a text that the grammar's own code trips over
+        except Exception as error:  # noqa: BLE001 - values of unexpected types reach its own code
             raise CelProblem(f"it cannot be parsed: {shorten(str(error))}") from None
 
     def evaluate(self, tree: Any, variables: Mapping[str, Any]) -> Any:

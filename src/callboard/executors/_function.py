@@ -203,7 +203,10 @@ def load_function(path: str) -> Callable[..., Any]:
         NoExecutor: there is none.
     """
     found = load_object(path)
-    return getattr(found, "function", found)  # A TaskFunction stands for its function.
+    function: Callable[..., Any] = getattr(
+        found, "function", found
+    )  # A TaskFunction stands for it.
+    return function
 
 
 def load_object(path: str) -> Any:
@@ -213,7 +216,10 @@ def load_object(path: str) -> Any:
         NoExecutor: there is none.
     """
     module_name, _, name = path.rpartition(":")
-    needs = f"needs {path!r}, which this engine does not find: install it, or pass it in Engine(tasks=[…])"
+    needs = (
+        f"needs {path!r}, which this engine does not find: "
+        "install it, or pass it in Engine(tasks=[…])"
+    )
     if not module_name or "<locals>" in name:
         raise NoExecutor(needs)
     try:

@@ -1,9 +1,9 @@
-"""What executors of processes share: the command of a lease, its output line by line, its end in three steps."""
+"""What executors of processes share: the command of a lease, its output, its end."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterable, Mapping, Sequence
+from pathlib import Path
 
 import anyio
 
@@ -30,7 +30,7 @@ def command_for(
     """Return the command that does an attempt, in its folder and with its environment."""
     folder = lease.workflow.folder
     cwd = lease.spec.options.cwd
-    where = os.path.join(folder or "", cwd) if cwd is not None else folder
+    where = str(Path(folder or "", cwd)) if cwd is not None else folder
     return Command(
         argv=argv,
         python=python,
@@ -109,9 +109,7 @@ class LineLog:
         self._lease.log(self._stream, text)
 
 
-async def keep_lines(
-    stream: AsyncIterable[bytes], name: str, lease: Lease, output: Output
-) -> None:
+async def keep_lines(stream: AsyncIterable[bytes], name: str, lease: Lease, output: Output) -> None:
     """Read a stream to its end into the log and into ``output``.
 
     Reading goes on while the process is being stopped: one whose pipe is full could not end.
@@ -124,7 +122,7 @@ async def keep_lines(
     log.end()
 
 
-async def stop_process(process: Process, lease: Lease, told: bool = False) -> None:
+async def stop_process(process: Process, lease: Lease, *, told: bool = False) -> None:
     """End a process in the steps of its task's ``stop``, shielded.
 
     Args:

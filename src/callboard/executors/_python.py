@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -57,7 +57,7 @@ class PythonExecutor:
 def _target(lease: Lease) -> str:
     said = str(lease.config["python"])
     if said.endswith(".py") and lease.workflow.folder is not None:
-        return os.path.join(lease.workflow.folder, said)
+        return str(Path(lease.workflow.folder, said))
     return said
 
 
@@ -165,7 +165,9 @@ class _Conversation:
                 await self._get(said)
                 return
             case _:
-                await self._refuse(said, "refused", "the graph of a run cannot grow in this version")
+                await self._refuse(
+                    said, "refused", "the graph of a run cannot grow in this version"
+                )
                 return
         if said.id is not None:
             await self._tell(encode_reply(said.id))
@@ -175,7 +177,9 @@ class _Conversation:
         name = said.fields["task"]
         found = self.lease.needs().get(name)
         if found is None:
-            await self._refuse(said, "unknown", f"task {self.lease.task!r} does not run after {name!r}")
+            await self._refuse(
+                said, "unknown", f"task {self.lease.task!r} does not run after {name!r}"
+            )
         else:
             await self._tell(encode_reply(said.id, {"output": found.output}))
 
@@ -209,10 +213,16 @@ class _Conversation:
         if ended.code == 0:
             return Done()
         stderr = self.lease.mask(self.stderr.text())
-        how = f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
+        how = (
+            f"exit code {ended.code}"
+            if ended.code is not None
+            else f"killed by signal {ended.signal}"
+        )
         last = stderr.strip().rpartition("\n")[2].strip()
         detail = {"exit_code": ended.code, "signal": ended.signal, "stderr": stderr}
-        return Failed(Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail))
+        return Failed(
+            Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail)
+        )
 
 
 def _failure(fields: Mapping[str, Any]) -> Failure:

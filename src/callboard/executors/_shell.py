@@ -15,7 +15,9 @@ from ._processes import Output, command_for, keep_lines, stop_process
 from ._spawner import Exit, Process, ProcessLost, Spawner, StartFailed
 
 STDOUT_KEPT = 1 << 20
-"""How much of a program's output becomes the task's output; the log keeps its lines up to its own limit."""
+"""How much of a program's output becomes the task's output; the log keeps its lines up to its own
+limit.
+"""
 
 _TAIL = 4_096
 
@@ -51,16 +53,19 @@ class ShellExecutor:
             readers.start_soon(keep_lines, process.stdout, "stdout", lease, stdout)
             readers.start_soon(keep_lines, process.stderr, "stderr", lease, stderr)
             try:
-                return await process.wait()
+                ended = await process.wait()
             except anyio.get_cancelled_exc_class():
                 await stop_process(process, lease)
                 raise
+        return ended
 
 
 def _outcome(ended: Exit, stdout: str, stderr: str) -> Outcome:
     if ended.code == 0:
         return Done({"exit_code": 0, "stdout": stdout})
-    how = f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
+    how = (
+        f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
+    )
     last = stderr.strip().rpartition("\n")[2].strip()
     detail = {
         "exit_code": ended.code,
@@ -72,7 +77,7 @@ def _outcome(ended: Exit, stdout: str, stderr: str) -> Outcome:
 
 
 def variables(inputs: Any) -> dict[str, str]:
-    """Return a task's inputs as environment variables: texts as they are, everything else as JSON."""
+    """Return inputs as environment variables: texts as they are, everything else as JSON."""
     if not isinstance(inputs, Mapping):
         return {}
     return {str(name): _text(value) for name, value in inputs.items()}
@@ -80,5 +85,3 @@ def variables(inputs: Any) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-

@@ -1,6 +1,7 @@
 """Readiness: a Prober asks once, a Poller asks until the answer is yes or no.
 
-A check is a function, async or sync, of the task's inputs.  It returns true (or None) for *ready*, false or
+A check is a function, async or sync, of the task's inputs.  It returns true (or None) for *ready*,
+false or
 :class:`NotReady` for *in progress*, and raises for *error*.
 """
 
@@ -28,7 +29,7 @@ class Readiness(enum.StrEnum):
 
 @attrs.frozen
 class Probe:
-    """The answer of one check; ``value`` is what the function returned, ``failure`` what it raised."""
+    """The answer of one check, with what the function returned or raised."""
 
     readiness: Readiness
     value: Any = None
@@ -45,7 +46,7 @@ Check = Callable[[], Awaitable[Any]]
 
 @attrs.frozen
 class Prober:
-    """Asks once, and gives the check no more than ``timeout`` seconds: one that takes longer is an error."""
+    """Asks once; a check that takes longer than ``timeout`` seconds is an error."""
 
     timeout: float | None = None
 

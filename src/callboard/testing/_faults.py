@@ -38,7 +38,8 @@ class FaultyStore:
         inner: The store that does the work.
         fail_on: Which call fails, counted from 1; None: none does.
         mode: ``transient``: that one call fails; ``persistent``: all from that one on.
-        when: Whether the call fails ``before`` anything was done, or ``after``: then it was done and
+        when: Whether the call fails ``before`` anything was done, or ``after``: then it was done
+            and
             whoever asked for it does not know.
         only: The names of the calls that count, such as ``commit``; all of them if empty.
         error: Makes what is raised.

@@ -108,7 +108,8 @@ class Script:
     """Plays tasks: ``Engine(store, executors=Script({"a": [fail(), succeed(1)]}).executors())``.
 
     Args:
-        steps: By task id: what its attempts do, one after another (the last one again and again), or
+        steps: By task id: what its attempts do, one after another (the last one again and again),
+            or
             a function of the lease that says it.
         default: What all other tasks do.
         lacks: Tasks that it says it cannot do; may be changed at any time.
@@ -131,7 +132,7 @@ class Script:
         self._changed = anyio.Event()
 
     def executors(self, *kinds: str) -> dict[str, Executor]:
-        """Return this script as the executor of these kinds; of all that hold a slot if none is named."""
+        """Return this script as the executor of these kinds, or of all that hold a slot."""
         return dict.fromkeys(kinds or SLOT_KINDS, self)
 
     def starts(self, task: str) -> list[float]:

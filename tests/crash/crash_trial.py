@@ -1,6 +1,6 @@
-"""One trial: start ``callboard run``, kill it with SIGKILL at some moment, resume, and check what is promised.
+"""One trial: start ``callboard run``, kill it at some moment, resume, and check.
 
-As a program it tries many random moments: ``python tests/crash/trial.py 200``.
+As a program it tries many random moments: ``python tests/crash/crash_trial.py 200``.
 """
 
 from __future__ import annotations
@@ -23,17 +23,22 @@ RUN_SECONDS = 60.0
 
 
 class BrokenPromise(AssertionError):
-    """What the runtime promises did not hold; the message tells what, and at which moment of the kill."""
+    """What the runtime promises did not hold; the message tells what."""
 
 
 def write_flow(folder: Path) -> Path:
-    """Write the workflow of a trial: a fan of processes, some with a grandchild in a session of its own."""
+    """Write the workflow of a trial: a fan of processes, some with a grandchild."""
     tasks = []
     for layer in range(3):
         for place in range(4):
             name = f"t{layer}{place}"
             kind = {"python": "work.py"} if place % 2 else {"shell": [sys.executable, "work.py"]}
-            env = {"PROBE": str(folder), "NAME": name, "SECONDS": "0.06", "LEAVE": "1" if place < 2 else ""}
+            env = {
+                "PROBE": str(folder),
+                "NAME": name,
+                "SECONDS": "0.06",
+                "LEAVE": "1" if place < 2 else "",
+            }
             needs = [f"t{layer - 1}{p}" for p in range(4) if (p + place) % 2] if layer else []
             tasks.append({"name": name, "needs": needs, "env": env, **kind})
     (folder / "work.py").write_text((HERE / "work.py").read_text())
@@ -63,7 +68,7 @@ async def trial(
     Raises:
         BrokenPromise: something that is promised did not hold.
     """
-    run = f"crash-{os.getpid()}-{random.randrange(16**8):08x}"  # noqa: S311
+    run = f"crash-{os.getpid()}-{random.randrange(16**8):08x}"
     flow, store = write_flow(folder), f"sqlite:///{folder}/trial.db"
     env = dict(os.environ)
     if crash_at is not None:
@@ -71,7 +76,7 @@ async def trial(
     options = ["--store", store, "--backend", backend]
     errors = folder / "stderr"
     with errors.open("wb") as stderr:
-        first = subprocess.Popen(  # noqa: ASYNC220 - killed by its id, on purpose
+        first = subprocess.Popen(  # noqa: ASYNC220 - it is to be killed by its id
             command("run", str(flow), "--run-id", run, "--no-progress", *options),
             env=env,
             stdout=subprocess.DEVNULL,
@@ -84,7 +89,9 @@ async def trial(
             os.kill(first.pid, signal.SIGKILL)
     await _ended(first)
     if first.returncode not in (-signal.SIGKILL, 0):
-        raise BrokenPromise(f"the first process ended with {first.returncode}: {errors.read_text()}")
+        raise BrokenPromise(
+            f"the first process ended with {first.returncode}: {errors.read_text()}"
+        )
     await anyio.sleep(1.0)
     _nothing_carries(run, "one second after the kill")
     done_before = await _settled(run, options)
@@ -92,7 +99,10 @@ async def trial(
         return "before it was stored"
     resumed = await anyio.to_thread.run_sync(
         lambda: subprocess.run(
-            command("resume", run, "--no-progress", *options), capture_output=True, timeout=RUN_SECONDS, check=False
+            command("resume", run, "--no-progress", *options),
+            capture_output=True,
+            timeout=RUN_SECONDS,
+            check=False,
         )
     )
     if resumed.returncode != 0:
@@ -103,8 +113,7 @@ async def trial(
 
 
 async def _ended(process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        await anyio.sleep(0.01)
+    await anyio.to_thread.run_sync(process.wait, abandon_on_cancel=True)
 
 
 def carriers(run: str) -> list[int]:
@@ -128,7 +137,9 @@ def _nothing_carries(run: str, when: str) -> None:
 
 async def _json(*args: str) -> tuple[int, Any]:
     ended = await anyio.to_thread.run_sync(
-        lambda: subprocess.run(command(*args, "--json"), capture_output=True, timeout=RUN_SECONDS, check=False)
+        lambda: subprocess.run(
+            command(*args, "--json"), capture_output=True, timeout=RUN_SECONDS, check=False
+        )
     )
     if ended.returncode != 0:
         return ended.returncode, ended.stderr
@@ -148,7 +159,9 @@ async def _settled(run: str, options: list[str]) -> set[str] | None:
 
 async def _check(run: str, options: list[str], done_before: set[str], folder: Path) -> None:
     _, shown = await _json("show", run, *options[:2])
-    if shown["state"] != "succeeded" or any(t["state"] != "succeeded" for t in shown["tasks"].values()):
+    if shown["state"] != "succeeded" or any(
+        t["state"] != "succeeded" for t in shown["tasks"].values()
+    ):
         raise BrokenPromise(f"the resumed run is not whole: {shown}")
     _, events = await _json("events", run, *options[:2])
     begun: dict[str, int] = {}
@@ -166,9 +179,15 @@ async def _check(run: str, options: list[str], done_before: set[str], folder: Pa
         raise BrokenPromise(f"two attempts lived at once: {(folder / 'overlaps').read_text()}")
 
 
+def say(text: str) -> None:
+    """Tell whoever watches."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 async def many(times: int, seed: int) -> None:
     """Try random moments, and say where each kill met the run."""
-    source = random.Random(seed)  # noqa: S311
+    source = random.Random(seed)
     met: dict[str, int] = {}
     for number in range(times):
         after = source.uniform(0.0, 3.0)
@@ -176,9 +195,13 @@ async def many(times: int, seed: int) -> None:
             backend = source.choice(("asyncio", "trio"))
             where = await trial(Path(folder), after=after, backend=backend)
         met[where] = met.get(where, 0) + 1
-        print(f"{number + 1}/{times}: killed after {after:.3f} s on {backend}, {where}: fine", flush=True)
-    print(f"{times} kills, nothing lost, nothing done twice: {dict(sorted(met.items()))}")
+        say(f"{number + 1}/{times}: killed after {after:.3f} s on {backend}, {where}: fine")
+    say(f"{times} kills, nothing lost, nothing done twice: {dict(sorted(met.items()))}")
 
 
 if __name__ == "__main__":
-    anyio.run(many, int(sys.argv[1]) if len(sys.argv) > 1 else 200, int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    anyio.run(
+        many,
+        int(sys.argv[1]) if len(sys.argv) > 1 else 200,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 0,
+    )
