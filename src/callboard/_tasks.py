@@ -30,6 +30,9 @@ RESERVED = ("id", "key", "after", "before", "into")
 first.
 """
 
+ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
+ON_LOST = ("retry", "fail", "ask")
+
 
 class TaskRef:
     """A task of the workflow being built; as an argument of another task it is a data edge.
@@ -113,6 +116,7 @@ def task(
         critical: Whether ``allow_partial`` runs need it.
         lost: What follows when the engine dies under it: retry, fail or ask.
     """
+    _check_choice("lost", lost, ON_LOST)
     if isinstance(timeout, (int, float)):
         timeout = Timeouts(attempt=float(timeout))
     options = TaskOptions(
@@ -133,6 +137,11 @@ def task(
         return TaskFunction(function, label, options)
 
     return make if fn is None else make(fn)
+
+
+def _check_choice(name: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise UsageError(f"{name} must be one of {', '.join(known)}, not {given!r}")
 
 
 def bind(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFunction[..., Any]:
@@ -213,6 +222,7 @@ def workflow(
     nothing.  What it returns (a task's reference, or plain data with references in it) is the
     run's output.
     """
+    _check_choice("on_failure", on_failure, ON_FAILURE)
     settings = {
         "concurrency": concurrency,
         "timeout": timeout,
