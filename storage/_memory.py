@@ -108,6 +108,7 @@ class MemoryStore:
                 run.owner = None
         for fence in [lease.fence for lease in self._leases.values() if lease.engine == engine]:
             del self._leases[fence]
+        self._note_change()
 
     # ------------------------------------------------------------------ writing
 
@@ -124,6 +125,8 @@ class MemoryStore:
         for line in lines:
             self._lines_written += 1
             self._lines.append(attrs.evolve(line, number=self._lines_written))
+        if len(self._engines) > 1:
+            self._note_change()
 
     def _head(self, run: str) -> Head | None:
         known = self._runs.get(run)
@@ -278,7 +281,7 @@ class MemoryStore:
         return self._posts[post - 1].answer if 0 < post <= len(self._posts) else None
 
     async def wait_changed(self, seen: int) -> int:
-        """Return another number than ``seen`` once a command was posted or answered after it."""
+        """Return another number than ``seen`` once anything that others may wait for has changed."""
         while self._changes == seen:
             if self._changed is None:
                 self._changed = anyio.Event()

@@ -52,7 +52,7 @@ async def _child_ended(
 def cancel_if_live(live: Live | None, reason: str) -> None:
     """Cancel a run because whoever waits for it is stopped."""
     if live is not None:
-        live.actor.inbox.post(c.Cancel(reason=f"its parent was stopped: {reason}"))
+        live.post(c.Cancel(reason=f"its parent was stopped: {reason}"))
 
 
 def _outcome(task: str, fence: str, run: Run) -> Command:

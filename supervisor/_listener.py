@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..workflow import CallboardError, StoreError
+from ..workflow import CallboardError, InternalError, StoreError
 from ._remote import answer_of, decode_command
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ async def listen(tree: Tree) -> None:
     """Answer what is posted to this engine's runs, for ever; tell of others' changes."""
     seen = 0
     while True:
-        with anyio.move_on_after(RECOVER_SECONDS if tree.recovers else None):
+        # In memory nobody dies without a word.
+        polls = tree.recovers and tree.store.durable
+        with anyio.move_on_after(RECOVER_SECONDS if polls else None):
             seen = await tree.store.wait_changed(seen)
         tree.pools.look()
         try:
@@ -36,7 +38,13 @@ async def listen(tree: Tree) -> None:
 async def _do(tree: Tree, posted: Posted) -> None:
     refusal: CallboardError | None = None
     try:
-        await tree.command(posted.run, decode_command(posted.command))
+        await tree.command(posted.run, decode_command(posted.command), posted=True)
     except CallboardError as error:
         refusal = error
-    await tree.store.reply(posted.id, answer_of(refusal))
+    except Exception as error:
+        tree.log.exception("a command posted to run %s failed", posted.run)
+        refusal = InternalError(f"{type(error).__name__}: {error}")
+    try:
+        await tree.store.reply(posted.id, answer_of(refusal))
+    finally:
+        tree.answered(posted.run)

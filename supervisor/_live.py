@@ -1,4 +1,9 @@
-"""A live run: its actor, supervised; past its restart intensity it is set aside with a reason."""
+"""A live run: its actor, supervised; past its restart intensity it is set aside with a reason.
+
+A run in which nothing goes on for a while is put to rest: its actor ends and its state is
+forgotten, it is a row in the store, a timer for the next of its deadlines, and this small object.
+Whatever is said to it wakes it up.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,17 @@ import attrs
 
 from ..actors import Mailbox
 from ..storage import Conflict
-from ..workflow import CallboardError, Event, InternalError, Run, StoreError, fold
+from ..workflow import (
+    CallboardError,
+    Event,
+    InternalError,
+    Run,
+    SetTimer,
+    StoreError,
+    fold,
+    resume,
+)
+from ._flag import Flag
 from ._messages import Quit, RunMessage
 from ._run_actor import RunActor
 from ._runners import Job
@@ -30,6 +45,7 @@ class Live:
     """A run that this engine owns and supervises.
 
     Attributes:
+        id: The run's id.
         stored: Set when the run is in the store, or never will be.
         moved: Set when the present actor takes nothing more; another one may follow.
         done: Set when the last actor has ended: the run ended, was given up, or was set aside.
@@ -38,38 +54,94 @@ class Live:
     """
 
     tree: Tree
-    run: Run
-    actor: RunActor
-    stored: anyio.Event = attrs.field(factory=anyio.Event)
-    moved: anyio.Event = attrs.field(factory=anyio.Event)
-    done: anyio.Event = attrs.field(factory=anyio.Event)
+    id: str
+    _run: Run | None
+    _actor: RunActor | None
+    stored: Flag = attrs.field(factory=Flag)
+    moved: Flag = attrs.field(factory=Flag)
+    done: Flag = attrs.field(factory=Flag)
     failure: Exception | None = None
     watchers: list[Callable[[Run, list[Event]], None]] = attrs.field(
         factory=list["Callable[[Run, list[Event]], None]"]
     )
     _crashes: list[float] = attrs.field(factory=list[float])
 
+    @property
+    def resting(self) -> bool:
+        """Whether it is at rest: nothing of it is in memory."""
+        return self._actor is None
+
+    @property
+    def run(self) -> Run:
+        """The run's state; one at rest has none, see :meth:`awake`."""
+        if self._run is None:
+            raise InternalError(f"run {self.id!r} is at rest: its state is in the store")
+        return self._run
+
+    @property
+    def actor(self) -> RunActor:
+        """The run's present actor; one at rest has none, see :meth:`awake`."""
+        if self._actor is None:
+            raise InternalError(f"run {self.id!r} is at rest: it has no actor")
+        return self._actor
+
+    async def awake(self) -> None:
+        """Return when the run is in memory, taken from the store if it was at rest."""
+        async with self.tree.taking:
+            if self.resting and not self.done.is_set():
+                self.tree.timers.clear_group(self.id)
+                await self._rebuild()
+                self.tree.serve_run(self, [])
+
+    def post(self, message: RunMessage) -> None:
+        """Tell the run's actor; wakes the run if it is at rest."""
+        if self.resting:
+            self.tree.soon(self._wake_for, message)
+        else:
+            self.actor.inbox.post(message)
+
+    async def _wake_for(self, message: RunMessage) -> None:
+        await self.awake()
+        if not self.resting:
+            self.actor.inbox.post(message)
+
+    def _lie_down(self) -> None:
+        """Forget what is in the store, and set one timer for the first of the deadlines."""
+        effects = resume(self.run, self.tree.clock.wall())
+        deadlines = [each.at for each in effects if isinstance(each, SetTimer)]
+        self._run = self._actor = None
+        if deadlines:
+            self.tree.timers.set(self.id, "rest", min(deadlines), self._wake_soon)
+
+    def _wake_soon(self) -> None:
+        self.tree.soon(self.awake)
+
     async def supervise(self, first: list[Event]) -> None:
-        """Run the actor, and again from what is stored when it crashes."""
+        """Run the actor until the run ends or rests, and again from what is stored on a crash."""
         try:
-            await self._supervise(first)
+            if await self._supervise(first):
+                self._lie_down()
+                return
         except Exception as error:  # noqa: BLE001 - one bad run takes nothing down
             # Not even what is stored could be read.
             self._set_aside(error)
-        finally:
-            self.tree.forget(self)
-            self.stored.set()
-            self.moved.set()
-            self.done.set()
-            for watcher in list(self.watchers):
-                watcher(self.run, [])
+        self.finish()
 
-    async def _supervise(self, first: list[Event]) -> None:
+    def finish(self) -> None:
+        """Tell whoever waits that this run is not ours any more."""
+        self.tree.forget(self)
+        self.stored.set()
+        self.moved.set()
+        self.done.set()
+        for watcher in list(self.watchers):
+            watcher(self.run, [])
+
+    async def _supervise(self, first: list[Event]) -> bool:
+        """Return whether the run is to rest; otherwise it is over."""
         freed: Sequence[str] = ()
         while True:
             try:
-                await self.actor.serve(first, freed)
-                return
+                return await self.actor.serve(first, freed)
             except Exception as caught:  # noqa: BLE001 - judged below
                 error = caught
                 await abandon(self.actor)
@@ -77,14 +149,14 @@ class Live:
                 freed = self.actor.close()
             if isinstance(error, Conflict) or not self.stored.is_set() or not self._count_crash():
                 self._set_aside(error)
-                return
+                return False
             self.tree.log.error(
-                "the actor of run %s crashed; it is restarted", self.run.id, exc_info=error
+                "the actor of run %s crashed; it is restarted", self.id, exc_info=error
             )
             with anyio.move_on_after(RESTART_DELAYS[len(self._crashes) - 1]):
                 await self.tree.closing.wait()
             if not await self._rebuild():
-                return
+                return False
             first = []
 
     def _count_crash(self) -> bool:
@@ -96,29 +168,29 @@ class Live:
         self.failure = error
         if not isinstance(error, CallboardError):
             self.failure = InternalError(
-                f"run {self.run.id!r} is set aside, because its supervisor crashed "
+                f"run {self.id!r} is set aside, because its supervisor crashed "
                 f"({type(error).__name__}: {error}); what is stored of it is intact, and "
                 "resume() takes it up again"
             )
             self.failure.__cause__ = error
         if self.stored.is_set():
-            self.tree.aside[self.run.id] = self.failure
-            self.tree.log.error("run %s is set aside: %s", self.run.id, error, exc_info=error)
+            self.tree.aside[self.id] = self.failure
+            self.tree.log.error("run %s is set aside: %s", self.id, error, exc_info=error)
 
     async def _rebuild(self) -> bool:
         """Take the run as it is stored; return False if it was ended and given up meanwhile."""
-        stored = await self.tree.store.load(self.run.id)
+        stored = await self.tree.store.load(self.id)
         if stored is None:
-            raise StoreError(f"run {self.run.id!r} is not in the store any more")
-        self.run = fold(stored.events)
-        self.actor = new_actor(self.tree, self.run)
-        moved, self.moved = self.moved, anyio.Event()
+            raise StoreError(f"run {self.id!r} is not in the store any more")
+        self._run = fold(stored.events)
+        self._actor = new_actor(self.tree, self._run)
+        moved, self.moved = self.moved, Flag()
         moved.set()
         return stored.row.owner == self.tree.id
 
     def quit(self, *, now: bool) -> None:
         """Have the run put down."""
-        self.actor.inbox.post(Quit(now))
+        self.post(Quit(now))
 
 
 def new_actor(tree: Tree, run: Run) -> RunActor:

@@ -13,10 +13,21 @@ from ._runners import Job
 
 @attrs.define
 class Ask:
-    """A command whose sender waits until what followed from it is committed."""
+    """A command whose sender waits until what followed from it is committed.
+
+    Attributes:
+        posted: It came through the store: the run is not let go before its answer is stored, too,
+            which :class:`Answered` tells.
+    """
 
     command: Command
     reply: Reply[None]
+    posted: bool = False
+
+
+@attrs.define
+class Answered:
+    """The answer to a posted command is stored."""
 
 
 @attrs.define
@@ -50,4 +61,4 @@ class Quit:
     now: bool
 
 
-RunMessage: TypeAlias = Job | Ask | Command | Look | PoolGranted | Quit
+RunMessage: TypeAlias = Job | Ask | Answered | Command | Look | PoolGranted | Quit

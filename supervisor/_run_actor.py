@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
+import anyio
 import attrs
 
 from ..actors import Mailbox, Reply
@@ -43,7 +44,7 @@ from ._execution import (
     Suspended,
     Upstream,
 )
-from ._messages import Ask, Look, PoolGranted, Quit, RunMessage
+from ._messages import Answered, Ask, Look, PoolGranted, Quit, RunMessage
 from ._own_ways import OWN_WAYS, start_child, start_probe
 from ._pooling import Pooling
 from ._rows import transition
@@ -82,6 +83,7 @@ class RunActor:
     quitting: bool = False
     released: bool = False
     _running: int = 0
+    _answering: int = 0
     _queued_timeouts: bool = False
     _was_paused: bool = False
     _events: list[Event] = attrs.field(factory=list[Event])
@@ -94,8 +96,11 @@ class RunActor:
     def __attrs_post_init__(self) -> None:
         self.pooling = Pooling(self)
 
-    async def serve(self, first: list[Event], freed: Sequence[str] = ()) -> None:
-        """Supervise the run until it has ended or is given up.
+    async def serve(self, first: list[Event], freed: Sequence[str] = ()) -> bool:
+        """Supervise the run until it has ended, is given up, or may rest.
+
+        Returns:
+            Whether it is to rest: nothing goes on in it, and nothing has for a while.
 
         Args:
             first: What was folded into the run and is not stored yet.
@@ -110,16 +115,41 @@ class RunActor:
         self._take_up()
         await self._turn()
         while not self._finished():
-            for message in await self.inbox.receive_all():
+            messages = await self._next_messages()
+            if not messages:
+                return True
+            for message in messages:
                 self._handle(message)
             await self._turn()
         if not self.released:
             await self._commit()
+        return False
+
+    async def _next_messages(self) -> list[RunMessage]:
+        """Return what has come, waiting for it; nothing if the run may rest."""
+        if self._is_quiet():
+            with anyio.move_on_after(self.tree.rest_after):
+                return await self.inbox.receive_all()
+            if self._is_quiet():
+                return []
+        return await self.inbox.receive_all()
+
+    def _is_quiet(self) -> bool:
+        """Whether all that the run waits for is outside: a person, a time; and nobody watches it."""
+        run = self.run
+        if run.counts[TaskState.RUNNING] or run.counts[TaskState.READY] or self.quitting:
+            return False
+        if self.jobs or self.children or self.lingering or self.offered or self.blocked:
+            return False
+        if self.pooling.expecting or run.restarting or run.stopping or run.draining:
+            return False
+        return not self.tree.is_watched(run.id)
 
     def _finished(self) -> bool:
         """Whether the run has ended or is put down, and nothing more has to be written down."""
         over = self.run.ended or (self.quitting and self.tree.store.durable)
-        return over and not (self.jobs or self.pooling.expecting or self.pooling.freed)
+        pooling = self.pooling
+        return over and not (self.jobs or self._answering or pooling.expecting or pooling.freed)
 
     def _take_up(self) -> None:
         """Go on with a run as it was left: its timers, what waits, what was lost."""
@@ -244,8 +274,11 @@ class RunActor:
         match message:
             case Job():
                 self._job_ended(message)
-            case Ask(command=command, reply=reply):
+            case Ask(command=command, reply=reply, posted=posted):
+                self._answering += posted
                 self._asked(command, reply)
+            case Answered():
+                self._answering = max(0, self._answering - 1)
             case Look(again=again):
                 if again:
                     self._look_again()
@@ -267,14 +300,14 @@ class RunActor:
         else:
             self._replies.append((reply, None))
 
-    async def ask(self, command: Command) -> None:
+    async def ask(self, command: Command, *, posted: bool = False) -> None:
         """Say a command and wait until what followed from it is stored.
 
         Raises:
             Refused: it does not fit; nothing changed.
             ActorStopped: this actor is gone; what it had not stored has not happened.
         """
-        await self.inbox.ask(lambda reply: Ask(command, reply))
+        await self.inbox.ask(lambda reply: Ask(command, reply, posted))
 
     # --- beginning
 

@@ -12,13 +12,12 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import anyio
-from anyio.abc import TaskStatus
 
 from ..actors import ActorStopped
 from ..storage import Conflict, EngineInfo, LogLine, Storage, Store
@@ -53,7 +52,7 @@ from ._clock import Clock
 from ._execution import Binder, Executor, Lease, NoExecutor
 from ._listener import listen
 from ._live import Live, new_actor
-from ._messages import Look
+from ._messages import Answered, Look
 from ._pools import Pools
 from ._rows import transition
 from ._run_actor import RunActor
@@ -88,6 +87,7 @@ class Tree:
         grace: Seconds that running tasks get when the block is left normally.
         recover: Whether to carry on unfinished runs that no living engine owns, now and later.
         within: Gives, for the engine's id, what is entered before and left after everything else.
+        rest_after: Seconds after which a run in which nothing goes on is put to rest.
         on_dead_engine: Called with the id of a dead engine before a run of its is taken over.
 
     Attributes:
@@ -113,6 +113,7 @@ class Tree:
         draw: Callable[[], float] = random.random,
         on_dead_engine: Callable[[str], object] | None = None,
         within: Callable[[str], AbstractAsyncContextManager[Any]] | None = None,
+        rest_after: float = 5.0,
     ) -> None:
         self.id = secrets.token_hex(6)
         self.store = store
@@ -129,6 +130,7 @@ class Tree:
         self.live: dict[str, Live] = {}
         self.aside: dict[str, Exception] = {}
         self.recovers = recover
+        self.rest_after = rest_after
         self.closing = anyio.Event()
         self.hasty = False
         self._executors = dict(executors)
@@ -137,8 +139,9 @@ class Tree:
         self._on_dead_engine = on_dead_engine
         self._within = nullcontext() if within is None else within(self.id)
         self._fences = 0
+        self._up = anyio.Event()
         self._down = anyio.Event()
-        self._taking = anyio.Lock()
+        self.taking = anyio.Lock()
 
     # --- life
 
@@ -146,7 +149,9 @@ class Tree:
         self._outer = anyio.create_task_group()
         await self._outer.__aenter__()
         try:
-            await self._outer.start(self._serve)
+            # Not start(): cancelled, it would wait for the end of what has not been told to end.
+            self._outer.start_soon(self._serve, name="callboard engine")
+            await self._up.wait()
         except BaseException as error:
             self._hurry()
             await self._leave(type(error), error, error.__traceback__)
@@ -195,7 +200,7 @@ class Tree:
                 return False
             raise only from only.__cause__
 
-    async def _serve(self, *, task_status: TaskStatus[None]) -> None:
+    async def _serve(self) -> None:
         try:
             with anyio.CancelScope(shield=True):
                 info = EngineInfo(
@@ -205,11 +210,11 @@ class Tree:
                     started_at=self.clock.wall(),
                 )
                 async with self.store.opened(info), self._within:
-                    await self._serve_opened(task_status)
+                    await self._serve_opened()
         finally:
             self._down.set()
 
-    async def _serve_opened(self, task_status: TaskStatus[None]) -> None:
+    async def _serve_opened(self) -> None:
         self.storage = Storage(self.store)
         async with anyio.create_task_group() as services:
             await services.start(self.storage.run)
@@ -220,7 +225,7 @@ class Tree:
                 self.runners = Runners(self._runs)
                 if self.recovers:
                     await self.resume_all()
-                task_status.started()
+                self._up.set()
                 await self.closing.wait()
                 await self._put_down()
                 self._runs.cancel_scope.cancel()
@@ -327,13 +332,14 @@ class Tree:
 
     def forget(self, live: Live) -> None:
         """Take a run that is no longer ours out of the tree."""
-        if self.live.get(live.run.id) is live:
-            del self.live[live.run.id]
+        if self.live.get(live.id) is live:
+            del self.live[live.id]
 
     def _nudge(self) -> None:
         for live in self.live.values():
-            live.actor.inbox.post(Look())
-            return
+            if not live.resting:
+                live.post(Look())
+                return
 
     # --- what users of the engine ask for
 
@@ -383,10 +389,23 @@ class Tree:
 
     def _spawn(self, run: Run, first: list[Event]) -> Live:
         self.aside.pop(run.id, None)
-        live = Live(self, run, new_actor(self, run))
+        live = Live(self, run.id, run, new_actor(self, run))
         self.live[run.id] = live
-        self._runs.start_soon(live.supervise, first, name=f"callboard run {run.id}")
+        self.serve_run(live, first)
         return live
+
+    def serve_run(self, live: Live, first: list[Event]) -> None:
+        """Let a run's actor work."""
+        self._runs.start_soon(live.supervise, first, name=f"callboard run {live.id}")
+
+    def soon(self, call: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Have something done soon that has to wait, for a run of this tree."""
+        self._runs.start_soon(call, *args)
+
+    def is_watched(self, run_id: str) -> bool:
+        """Whether somebody follows a run as it changes."""
+        live = self.live.get(run_id)
+        return live is not None and bool(live.watchers)
 
     async def resume(self, run_id: str) -> Live | None:
         """Take up an unfinished run that no living engine owns; None if it has ended.
@@ -396,7 +415,7 @@ class Tree:
             UnknownRun: there is no such run.
             UsageError: the engine is closing.
         """
-        async with self._taking:
+        async with self.taking:
             if run_id in self.live:
                 return self.live[run_id]
             if self.closing.is_set():
@@ -461,8 +480,13 @@ class Tree:
             raise self.aside[run_id]
         return await self.load(run_id)
 
-    async def ask(self, run_id: str, command: Command) -> bool:
+    async def ask(self, run_id: str, command: Command, *, posted: bool = False) -> bool:
         """Say a command to a live run and wait until what followed is stored.
+
+        Args:
+            run_id: The run.
+            command: What is said.
+            posted: It came through the store; :meth:`answered` must follow.
 
         Returns:
             Whether the run is live here; if not, nothing was said.
@@ -472,9 +496,12 @@ class Tree:
             StoreError: it could not be stored, and the run is set aside.
         """
         while (live := self.live.get(run_id)) is not None:
+            if live.resting:
+                await live.awake()
+                continue
             actor, moved = live.actor, live.moved
             try:
-                await actor.ask(command)
+                await actor.ask(command, posted=posted)
             except ActorStopped:
                 if live.actor is actor:
                     await moved.wait()
@@ -484,8 +511,19 @@ class Tree:
                 return True
         return False
 
-    async def command(self, run_id: str, command: Command) -> bool:
+    def answered(self, run_id: str) -> None:
+        """Tell a run that the answer to a posted command is stored."""
+        live = self.live.get(run_id)
+        if live is not None:
+            live.actor.inbox.post(Answered())
+
+    async def command(self, run_id: str, command: Command, *, posted: bool = False) -> bool:
         """Say a command to a run and wait until what followed is stored.
+
+        Args:
+            run_id: The run.
+            command: What is said.
+            posted: It came through the store; :meth:`answered` must follow.
 
         Returns:
             Whether this engine goes on supervising the run; if not, what followed is only recorded.
@@ -494,8 +532,8 @@ class Tree:
             Refused: it does not fit; nothing changed.
             RunOwned: a living engine owns the run: post the command to it.
         """
-        while not await self.ask(run_id, command):
-            async with self._taking:
+        while not await self.ask(run_id, command, posted=posted):
+            async with self.taking:
                 if run_id not in self.live:
                     return await self._command_stored(run_id, command)
         return True
@@ -524,7 +562,8 @@ class Tree:
     def look(self) -> None:
         """Let every run look again whether it can start something: an executor was added."""
         for live in self.live.values():
-            live.actor.inbox.post(Look(again=True))
+            if not live.resting:
+                live.post(Look(again=True))
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
