@@ -87,6 +87,14 @@ def test_show_is_the_result_for_machines_and_a_table_for_people(cli: Cli, run: s
         assert text in table
 
 
+def test_a_large_run_is_shown_as_quickly_as_it_is_run(cli: Cli) -> None:
+    tasks = [{"name": f"t{n}", "needs": [f"t{n // 2}"] if n else []} for n in range(3000)]
+    Path("large.json").write_text(json.dumps({"tasks": tasks}))
+    assert cli("run", "large.json", "--no-progress").code == 0
+    lines = cli("show").out.splitlines()
+    assert len(lines) == 2 + len(tasks)
+
+
 def test_events_tell_everything_in_order(cli: Cli, run: str) -> None:
     told = cli("events", run, "--json").lines()
     assert [each["number"] for each in told] == list(range(1, len(told) + 1))

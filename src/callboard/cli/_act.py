@@ -7,13 +7,13 @@ import json
 import os
 from typing import Any
 
-import anyio
 import attrs
 import click
 
 from ..engine import Engine, RunHandle
 from ..workflow import CallboardError, Refused, Run, UsageError
 from . import _text as text
+from ._loop import run_loop
 from ._outcome import DONE
 from ._reading import find_run, find_task, open_existing
 
@@ -50,7 +50,7 @@ def act(
     """Say a command to a run and tell what it came to."""
     if "value" in fields:
         fields["value"] = _parse(word, fields["value"])
-    said = anyio.run(_say, store, word, run, task, fields, backend=backend)
+    said = run_loop(_say, store, word, run, task, fields, backend=backend)
     if as_json:
         click.echo(text.dumps(_json(said)))
         return DONE

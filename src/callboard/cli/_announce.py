@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
-from ..workflow import Event, Run, Task, TaskState
-from ..workflow import events as ev
+from ..workflow import Event, Run, Task, TaskState, events as ev
 from . import _text as text
 
 _BY_OTHERS = ("external",)

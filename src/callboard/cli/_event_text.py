@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..workflow import Event
-from ..workflow import events as ev
+from ..workflow import Event, events as ev
 from . import _text as text
 
 NAMES_MAX = 5

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import anyio
 import click
 
 from .._loading import load
 from .._tasks import Workflow
 from ..workflow import DefinitionError, Picture, WorkflowSpec, picture, picture_of_spec
 from . import _text as text
+from ._loop import run_loop
 from ._outcome import DONE, WRONG
 from ._pictures import check_target, text_of, write
 from ._reading import load_run, looking
@@ -115,7 +115,7 @@ def draw_picture(
         else:
             click.echo(text_of(drawn, "json" if as_json else "dot").rstrip())
 
-    anyio.run(work, backend=backend)
+    run_loop(work, backend=backend)
     sys.stdout.flush()
     return DONE
 

@@ -17,26 +17,12 @@ from rich.text import Text
 from ..supervisor import Live
 from ..workflow import SETTLED, Event, Run, Task, TaskState
 from . import _text as text
-from ._progress import state_text, waits_for
+from ._progress import Titles, state_text, waits_for
+from ._symbols import symbol_of
 
 FRAMES_EACH_SECOND = 8
 ROWS_MIN = 3
 BAR_WIDTH = 28
-
-LOOKS = {
-    TaskState.PENDING: ("·", ".", "dim"),
-    TaskState.READY: ("○", "o", ""),
-    TaskState.RUNNING: ("●", ">", "bold cyan"),
-    TaskState.WAITING: ("◔", "w", "magenta"),
-    TaskState.RETRY_WAIT: ("↻", "r", "yellow"),
-    TaskState.SUCCEEDED: ("✔", "+", "green"),
-    TaskState.NOT_READY: ("◌", "n", "magenta"),
-    TaskState.FAILED: ("✘", "x", "bold red"),
-    TaskState.SKIPPED: ("⊘", "-", "dim"),
-    TaskState.UPSTREAM_FAILED: ("⊘", "-", "red"),
-    TaskState.CANCELLED: ("✖", "c", "yellow"),
-}
-"""Symbol, symbol where only ASCII can be shown, and style of each state."""
 
 _TOLD = (
     TaskState.RUNNING,
@@ -58,6 +44,7 @@ class LiveTable:
     _console: Console = attrs.field(factory=lambda: Console(stderr=True, highlight=False))
     _screen: Screen | None = None
     _lives: list[Live] = attrs.field(factory=list[Live])
+    _titles: dict[str, Titles] = attrs.field(factory=dict[str, Titles])
 
     def say(self, line: str) -> None:
         """Print a line above the table."""
@@ -67,6 +54,7 @@ class LiveTable:
     def follow(self, live: Live) -> None:
         """Show a run from now on."""
         self._lives.append(live)
+        self._titles[live.run.id] = Titles(live.run)
 
     def watch(self, run: Run, events: Sequence[Event]) -> None:
         """Leave it to the next frame."""
@@ -97,12 +85,18 @@ class LiveTable:
             screen.stop()
 
     def _frame(self) -> RenderableType:
-        ascii_only = "utf" not in self._console.encoding.lower()
+        plain = "utf" not in self._console.encoding.lower()
         room = max(ROWS_MIN, (self._console.height - 2) // len(self._lives) - 3)
-        return Group(*(part for live in self._lives for part in _parts(live.run, room, ascii_only)))
+        return Group(
+            *(
+                part
+                for live in self._lives
+                for part in _parts(live.run, self._titles[live.run.id], room, plain=plain)
+            )
+        )
 
 
-def _parts(run: Run, room: int, ascii_only: bool) -> Iterator[RenderableType]:  # noqa: FBT001 - private
+def _parts(run: Run, titles: Titles, room: int, *, plain: bool) -> Iterator[RenderableType]:
     yield _head(run)
     yield _bar(run)
     shown, more = rows(run, room)
@@ -114,7 +108,7 @@ def _parts(run: Run, room: int, ascii_only: bool) -> Iterator[RenderableType]:  
         table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
         now = time.time()
         for task in shown:
-            table.add_row(*_row(task, now, ascii_only))
+            table.add_row(*_row(task, titles.of(task), now, plain=plain))
         yield table
     if more:
         yield Text(f"   … and {text.count(more, 'task')} more", style="dim")
@@ -140,8 +134,14 @@ def _bar(run: Run) -> Table:
     for state in _TOLD:
         if run.counts[state]:
             numbers.append(" · ")
-            numbers.append(f"{run.counts[state]:,} {state}", style=LOOKS[state][2])
-    bar = ProgressBar(total=max(len(run.tasks), 1), completed=settled, width=BAR_WIDTH)
+            numbers.append(f"{run.counts[state]:,} {state}", style=symbol_of(state).style)
+    bar = ProgressBar(
+        total=max(len(run.tasks), 1),
+        completed=settled,
+        width=BAR_WIDTH,
+        complete_style="cyan",
+        finished_style="green",
+    )
     line.add_row("", bar, numbers)
     return line
 
@@ -158,14 +158,17 @@ def rows(run: Run, room: int) -> tuple[list[Task], int]:
     return shown, len(run.active) - len(shown)
 
 
-def _row(task: Task, now: float, ascii_only: bool) -> tuple[Text, Text, Text, Text]:  # noqa: FBT001 - private
-    symbol, plain, style = LOOKS[task.state]
+def _row(task: Task, title: str, now: float, *, plain: bool) -> tuple[Text, Text, Text, Text]:
+    symbol = symbol_of(task.state)
     quiet = "dim" if task.state in (TaskState.PENDING, TaskState.SKIPPED) else ""
     return (
-        Text(plain if ascii_only else symbol, style=style),
-        Text(task.spec.name, style=quiet),
+        Text(symbol.ascii if plain else symbol.unicode, style=symbol.style),
+        Text(title, style=quiet),
         Text(_time(task, now), style="dim"),
-        Text(_detail(task, now), style="dim" if task.state is not TaskState.FAILED else "red"),
+        Text(
+            text.one_line(_detail(task, now)),
+            style="dim" if task.state is not TaskState.FAILED else "red",
+        ),
     )
 
 

@@ -7,15 +7,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
-import anyio
 import click
 
 from .._why import explain
 from ..storage import LogLine, RunQuery, RunRow, Store
-from ..workflow import Event, Reason, Run, RunResult
-from ..workflow import events as ev
+from ..workflow import Event, Reason, Run, RunResult, events as ev
 from . import _text as text
 from ._event_text import describe, event_json
+from ._loop import run_loop
 from ._outcome import DONE
 from ._reading import find_task, load_run, looking
 from ._tables import print_run, print_runs
@@ -30,7 +29,7 @@ def _in_store(url: str, backend: str, work: Callable[[Store], Awaitable[_T]]) ->
         async with looking(url) as store:
             return await work(store)
 
-    return anyio.run(inside, backend=backend)
+    return run_loop(inside, backend=backend)
 
 
 def list_runs(*, limit: int, store: str, backend: str, as_json: bool) -> int:

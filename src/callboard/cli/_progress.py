@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -13,8 +14,7 @@ import attrs
 import click
 
 from ..supervisor import Live
-from ..workflow import Event, Run, Task, TaskState
-from ..workflow import events as ev
+from ..workflow import Event, Run, Task, TaskState, events as ev
 from . import _text as text
 
 LINES_EACH_MAX = 5
@@ -77,6 +77,19 @@ class Notices:
         """Do nothing."""
 
 
+class Titles:
+    """How the tasks of a run are called: by their names, with the id where several share one."""
+
+    def __init__(self, run: Run) -> None:
+        names = Counter(task.spec.name for task in run.tasks.values())
+        self._shared = {name for name, many in names.items() if many > 1}
+
+    def of(self, task: Task) -> str:
+        """Return a task's title."""
+        name = task.spec.name
+        return f"{name} ({task.id})" if name in self._shared else name
+
+
 @attrs.define(eq=False)
 class PlainLines(Notices):
     """One line for each change of a task, for logs and pipes."""
@@ -85,6 +98,7 @@ class PlainLines(Notices):
         factory=dict[tuple[str, str], tuple[int, int, TaskState]]
     )
     _paused: dict[str, bool] = attrs.field(factory=dict[str, bool])
+    _titles: dict[str, Titles] = attrs.field(factory=dict[str, "Titles"])
 
     def follow(self, live: Live) -> None:
         """Say where a run stands when it is taken up."""
@@ -107,20 +121,25 @@ class PlainLines(Notices):
             if task.first_at is None and task.ended_at is not None:
                 settled.setdefault((task.state, task.reason), []).append(task)
             elif task.state is not TaskState.READY or task.reason is not None:
-                self._line(task.spec.name, state_text(task), _at(task))
+                self._line(self._title(run, task), state_text(task), _at(task))
         for (state, reason), together in settled.items():
-            self._together(state, reason, together)
+            self._together(run, state, reason, together)
 
-    def _together(self, state: TaskState, reason: str | None, tasks: list[Task]) -> None:
+    def _together(self, run: Run, state: TaskState, reason: str | None, tasks: list[Task]) -> None:
         if len(tasks) > LINES_EACH_MAX:
             what = f"{state}: {reason}" if reason else str(state)
             self._line(text.count(len(tasks), "task"), what, _at(tasks[0]))
             return
         for task in tasks:
-            self._line(task.spec.name, state_text(task), _at(task))
+            self._line(self._title(run, task), state_text(task), _at(task))
+
+    def _title(self, run: Run, task: Task) -> str:
+        if run.id not in self._titles:
+            self._titles[run.id] = Titles(run)
+        return self._titles[run.id].of(task)
 
     def _line(self, who: str, what: str, at: float) -> None:
-        self.say(f"{text.clock(at)}  {who}: {what}")
+        self.say(f"{text.clock(at)}  {who}: {text.one_line(what)}")
 
 
 def _touched(events: Iterable[Event]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from ..supervisor import Live
 from ..workflow import Run, RunOwned, RunResult, RunState, UsageError, WorkflowSpec
 from . import _text as text
 from ._announce import Announcer
+from ._loop import run_loop
 from ._outcome import BROKEN, DONE, FAILED, INTERRUPTED, NOT_READY, exit_code
 from ._pictures import EACH, Pictures, check_target
 from ._progress import Progress, new_progress
@@ -199,7 +200,7 @@ def _in_session(
     announcer = Announcer(say=progress.say, store=stay.store)
     pictures = Pictures(stay.picture, stay.pictures, progress.say)
     session = Session(engine, stay, progress, announcer, pictures)
-    runs = anyio.run(_serve, session, begin, backend=stay.backend)
+    runs = run_loop(_serve, session, begin, backend=stay.backend)
     return _report(session, runs, many=many)
 
 

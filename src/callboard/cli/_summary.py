@@ -32,9 +32,9 @@ def _facts(run: Run) -> Iterator[str]:
         yield f"{steps:,} of them had no kind: nothing was done for {them}"
     failed = next((t for t in run.tasks.values() if t.state is TaskState.FAILED), None)
     if failed is not None:
-        yield f"{failed.spec.name} failed: {_message(failed)}"
+        yield f"{failed.spec.name} failed: {text.one_line(_message(failed))}"
     elif run.reason:
-        yield run.reason
+        yield text.one_line(run.reason)
 
 
 def _message(task: Task) -> str:

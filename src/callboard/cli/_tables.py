@@ -2,92 +2,89 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import time
 from collections.abc import Collection, Sequence
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import click
 
 from ..storage import RunRow
-from ..workflow import Run, RunState, Task, TaskState
+from ..workflow import Run, Task, TaskState
 from . import _text as text
-from ._live_table import LOOKS
 from ._progress import state_text, waits_for
+from ._symbols import RUN_COLOURS, symbol_of
 
-_RUN_STYLES = {
-    RunState.RUNNING: "cyan",
-    RunState.SUCCEEDED: "green",
-    RunState.NOT_READY: "magenta",
-    RunState.CANCELLED: "yellow",
-}
+Row = Sequence[str]
 
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width: nothing is cut, and each line stays one line.
-        return Console(highlight=False, width=10_000)
-    return console
+COLUMN_MAX = 60
+"""How wide a column may be; the last one takes what is left of a terminal's width."""
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="ellipsis" if column in ("task", "what") else "fold")
-    return table
+def _print_table(head: Row, rows: Sequence[Row], colours: Sequence[str | None]) -> None:
+    """Print rows in columns; each row in its colour, on a terminal cut to its width."""
+    widths = [min(COLUMN_MAX, max(map(len, column))) for column in zip(head, *rows, strict=True)]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    click.secho(_line(head, widths, room), bold=True)
+    for row, colour in zip(rows, colours, strict=True):
+        click.secho(_line(row, widths, room), fg=colour)
 
 
-def _run_state(state: RunState, *, paused: bool, left: bool = False) -> Text:
-    words = [str(state), *(["paused"] if paused else []), *(["nobody runs it"] if left else [])]
-    return Text(", ".join(words), style=_RUN_STYLES.get(state, "bold red"))
+def _line(cells: Row, widths: Sequence[int], room: int | None) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells[:-1], widths, strict=False)]
+    line = "  ".join([*padded, text.one_line(cells[-1])]).rstrip()
+    return line if room is None or len(line) <= room else f"{line[: room - 1]}…"
 
 
 def print_runs(rows: Sequence[RunRow], left: Collection[str]) -> None:
     """Print a line for each run; ``left`` are the unfinished ones that nobody runs."""
-    table = _table("run", "workflow", "state", "started", "duration")
     now = time.time()
+    lines: list[Row] = []
     for row in rows:
         began = row.started_at
         took = "" if began is None else text.duration((row.ended_at or now) - began)
-        state = _run_state(row.state, paused=row.paused, left=row.run in left)
-        table.add_row(row.run, row.workflow, state, text.local(began), took)
-    _console().print(table)
+        state = _state(str(row.state), paused=row.paused, left=row.run in left)
+        lines.append((row.run, row.workflow, state, text.local(began), took))
+    colours = [RUN_COLOURS.get(row.state) for row in rows]
+    _print_table(("run", "workflow", "state", "started", "duration"), lines, colours)
+
+
+def _state(state: str, *, paused: bool, left: bool = False) -> str:
+    return ", ".join(
+        [state, *(["paused"] if paused else []), *(["nobody runs it"] if left else [])]
+    )
 
 
 def print_run(run: Run) -> None:
     """Print a run and its tasks."""
-    console = _console()
     until = time.time() if run.ended_at is None else run.ended_at
-    head = Text.assemble((run.spec.name, "bold"), f"  {run.id}  ")
-    head.append(_run_state(run.state, paused=run.paused))
-    head.append(f"  {text.local(run.created_at)}  {text.duration(until - run.created_at)}")
-    console.print(head)
+    state = click.style(_state(str(run.state), paused=run.paused), fg=RUN_COLOURS.get(run.state))
+    took = text.duration(until - run.created_at)
+    name = click.style(run.spec.name, bold=True)
+    click.echo(f"{name}  {run.id}  {state}  {text.local(run.created_at)}  {took}")
     if run.reason:
-        console.print(Text(run.reason))
+        click.echo(run.reason)
     if run.inputs:
-        console.print(Text(f"inputs: {text.dumps(run.inputs, indent=None)}"))
+        click.echo(f"inputs: {text.dumps(run.inputs, indent=None)}")
     if run.output is not None:
-        console.print(Text(f"output: {text.dumps(run.output, indent=None)}"))
-    table = _table("", "id", "task", "state", "attempts", "took", "what")
-    utf8 = "utf" in console.encoding.lower()
-    for task in run.tasks.values():
-        table.add_row(*_task(task, utf8=utf8))
-    console.print(table)
+        click.echo(f"output: {text.dumps(run.output, indent=None)}")
+    tasks = list(run.tasks.values())
+    colours = [symbol_of(task.state).colour for task in tasks]
+    head = ("", "id", "task", "state", "attempts", "took", "what")
+    _print_table(head, [_task(task) for task in tasks], colours)
 
 
-def _task(task: Task, *, utf8: bool) -> tuple[Text, Text, Text, Text, Text, Text, Text]:
-    symbol, plain, style = LOOKS[task.state]
+def _task(task: Task) -> Row:
     until = time.time() if task.ended_at is None else task.ended_at
     took = "" if task.started_at is None else text.duration(until - task.started_at)
     return (
-        Text(symbol if utf8 else plain, style=style),
-        Text(task.id),
-        Text(task.spec.name),
-        Text(str(task.state), style=style),
-        Text(str(task.attempt) if task.attempt else ""),
-        Text(took),
-        Text(_what(task)),
+        symbol_of(task.state).sign(sys.stdout),
+        task.id,
+        task.spec.name,
+        str(task.state),
+        str(task.attempt) if task.attempt else "",
+        took,
+        _what(task),
     )
 
 

@@ -27,6 +27,11 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h" if days else f"{hours} h {minutes} min"
 
 
+def one_line(words: str) -> str:
+    """Write a text that may hold line breaks in one line."""
+    return " ".join(words.split())
+
+
 def local(at: float | None) -> str:
     """Write a wall time with its date, as the clock on the wall shows it."""
     return "" if at is None else f"{_here(at):%Y-%m-%d %H:%M:%S}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 import attrs
 import click
 
 from ..storage import RunQuery, Store
 from ..workflow import CallboardError, Run, fold
 from . import _text as text
+from ._loop import run_loop
 from ._outcome import BROKEN, DONE
 from ._reading import looking
 
@@ -26,7 +26,7 @@ class _Found:
 
 def check_store(*, store: str, backend: str, as_json: bool) -> int:
     """Read every run, fold its events anew, and compare with what the tables say."""
-    found = anyio.run(_check, store, backend=backend)
+    found = run_loop(_check, store, backend=backend)
     if as_json:
         click.echo(text.dumps(attrs.asdict(found)))
     else:
@@ -83,7 +83,7 @@ async def _differences(store: Store, run: Run) -> list[str]:
 
 def migrate_store(*, store: str, backend: str, as_json: bool) -> int:
     """Open the store, which brings its tables up to date."""
-    anyio.run(_open, store, backend=backend)
+    run_loop(_open, store, backend=backend)
     if as_json:
         click.echo(text.dumps({"store": store, "current": True}))
     else:
