@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
+import anyio.to_thread
 import attrs
 import click
 
@@ -41,6 +44,7 @@ def check_store(*, store: str, backend: str, as_json: bool) -> int:
 async def _check(url: str) -> _Found:
     found = _Found()
     async with looking(url) as store:
+        found.problems.extend(await anyio.to_thread.run_sync(_damage, url))
         for row in await store.runs(RunQuery(limit=RUNS_MAX)):
             found.runs += 1
             try:
@@ -48,6 +52,15 @@ async def _check(url: str) -> _Found:
             except CallboardError as error:
                 found.problems.append(f"run {row.run}: {error}")
     return found
+
+
+def _damage(url: str) -> list[str]:
+    """Return what SQLite itself finds wrong with its file."""
+    if not url.startswith("sqlite:///"):
+        return []
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as database:
+        told = [str(line) for (line,) in database.execute("PRAGMA quick_check")]
+    return [] if told == ["ok"] else told
 
 
 async def _check_run(store: Store, name: str, found: _Found) -> None:
