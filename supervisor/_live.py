@@ -118,14 +118,17 @@ class Live:
 
     async def supervise(self, first: list[Event]) -> None:
         """Run the actor until the run ends or rests, and again from what is stored on a crash."""
+        rests = False
         try:
-            if await self._supervise(first):
-                self._lie_down()
-                return
+            rests = await self._supervise(first)
         except Exception as error:  # noqa: BLE001 - one bad run takes nothing down
             # Not even what is stored could be read.
             self._set_aside(error)
-        self.finish()
+        finally:
+            if rests:
+                self._lie_down()
+            else:
+                self.finish()
 
     def finish(self) -> None:
         """Tell whoever waits that this run is not ours any more."""
@@ -190,7 +193,11 @@ class Live:
 
     def quit(self, *, now: bool) -> None:
         """Have the run put down."""
-        self.post(Quit(now))
+        if self.resting and self.tree.store.durable and not (self.watchers or self.done.awaited):
+            # Nobody looks, and leaving the store gives it up as it is: no need to wake it.
+            self.finish()
+        else:
+            self.post(Quit(now))
 
 
 def new_actor(tree: Tree, run: Run) -> RunActor:

@@ -130,7 +130,8 @@ class RunActor:
         if self._is_quiet():
             with anyio.move_on_after(self.tree.rest_after):
                 return await self.inbox.receive_all()
-            if self._is_quiet():
+            # What came just as the time was over is still there.
+            if self._is_quiet() and not self.inbox.statistics().queued:
                 return []
         return await self.inbox.receive_all()
 
@@ -141,7 +142,7 @@ class RunActor:
             return False
         if self.jobs or self.children or self.lingering or self.offered or self.blocked:
             return False
-        if self.pooling.expecting or run.restarting or run.stopping or run.draining:
+        if self._answering or self.pooling.expecting or run.restarting or run.stopping or run.draining:
             return False
         return not self.tree.is_watched(run.id)
 

@@ -514,8 +514,8 @@ class Tree:
     def answered(self, run_id: str) -> None:
         """Tell a run that the answer to a posted command is stored."""
         live = self.live.get(run_id)
-        if live is not None:
-            live.actor.inbox.post(Answered())
+        if live is not None and not live.resting:
+            live.post(Answered())
 
     async def command(self, run_id: str, command: Command, *, posted: bool = False) -> bool:
         """Say a command to a run and wait until what followed is stored.

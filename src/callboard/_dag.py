@@ -6,7 +6,7 @@ import difflib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -16,8 +16,7 @@ from ._values import is_async
 from .executors._function import NotReady, in_thread
 from .storage import MemoryStore
 from .supervisor import Done, Lease, NotDone, Outcome, Tree
-from .workflow import DefinitionError, RunResult, TaskSpec, UsageError, WorkflowSpec
-from .workflow import commands as c
+from .workflow import DefinitionError, RunResult, TaskSpec, UsageError, WorkflowSpec, commands as c
 
 Jobs = Mapping[str, Callable[[], Any]] | Iterable[Any]
 
@@ -67,7 +66,7 @@ async def run_dag(
             await live.done.wait()
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                live.actor.inbox.post(c.Cancel(reason="run_dag was cancelled"))
+                live.post(c.Cancel(reason="run_dag was cancelled"))
                 await live.done.wait()
             raise
     if live.failure is not None:
@@ -101,7 +100,7 @@ _DONE = Done()
 
 def _calls(jobs: Jobs) -> dict[str, Callable[[], Any]]:
     if isinstance(jobs, Mapping):
-        return dict(jobs)
+        return dict(cast("Mapping[str, Callable[[], Any]]", jobs))
     calls: dict[str, Callable[[], Any]] = {}
     objects: Iterable[Any] = jobs
     for job in objects:

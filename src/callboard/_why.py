@@ -47,7 +47,7 @@ async def explain(
 
 def _blocked(tree: Tree | None, run: Run) -> dict[str, str]:
     live = None if tree is None else tree.live.get(run.id)
-    return {} if live is None else live.actor.blocked
+    return {} if live is None or live.resting else live.actor.blocked
 
 
 def _ownerless(run: Run, reason: Reason) -> Reason:

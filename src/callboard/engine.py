@@ -41,8 +41,6 @@ from .workflow import (
     UnknownRun,
     UsageError,
     WorkflowSpec,
-)
-from .workflow import (
     commands as c,
 )
 
@@ -413,10 +411,10 @@ class RunHandle:
         return RunResult.of(await self._run())
 
     async def _run(self) -> Run:
-        live = self._engine.tree.live.get(self.id)
-        if live is not None:
+        live = self._engine.tree.live.get(self.id) or self._live
+        if live is not None and not live.resting:
             return live.run
-        return self._live.run if self._live is not None else await self._engine.tree.load(self.id)
+        return await self._engine.tree.load(self.id)
 
     async def _say(self, command: Command) -> bool:
         return await self._engine.command(self.id, command)
