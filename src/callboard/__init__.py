@@ -13,42 +13,42 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._current import Current as Current
-    from ._current import current as current
-    from ._current import current_sync as current_sync
+    from ._current import Current as Current, current as current, current_sync as current_sync
     from ._dag import run_dag as run_dag
     from ._loading import load as load
-    from ._tasks import Builder as Builder
-    from ._tasks import TaskFunction as TaskFunction
-    from ._tasks import TaskRef as TaskRef
-    from ._tasks import Workflow as Workflow
-    from ._tasks import bind as bind
-    from ._tasks import task as task
-    from .engine import BoardLease as BoardLease
-    from .engine import Engine as Engine
-    from .engine import RunHandle as RunHandle
+    from ._tasks import (
+        Builder as Builder,
+        TaskFunction as TaskFunction,
+        TaskRef as TaskRef,
+        Workflow as Workflow,
+        bind as bind,
+        task as task,
+    )
+    from .engine import BoardLease as BoardLease, Engine as Engine, RunHandle as RunHandle
     from .executors import NotReady as NotReady
-    from .workflow import CallboardError as CallboardError
-    from .workflow import DefinitionError as DefinitionError
-    from .workflow import Failure as Failure
-    from .workflow import InternalError as InternalError
-    from .workflow import PromiseBroken as PromiseBroken
-    from .workflow import PromiseRefused as PromiseRefused
-    from .workflow import Refused as Refused
-    from .workflow import Retry as Retry
-    from .workflow import RunCancelled as RunCancelled
-    from .workflow import RunFailed as RunFailed
-    from .workflow import RunOwned as RunOwned
-    from .workflow import RunResult as RunResult
-    from .workflow import RunState as RunState
-    from .workflow import StaleFence as StaleFence
-    from .workflow import StoreError as StoreError
-    from .workflow import TaskResult as TaskResult
-    from .workflow import TaskState as TaskState
-    from .workflow import Timeouts as Timeouts
-    from .workflow import UnknownRun as UnknownRun
-    from .workflow import UsageError as UsageError
-    from .workflow import WorkflowSpec as WorkflowSpec
+    from .workflow import (
+        CallboardError as CallboardError,
+        DefinitionError as DefinitionError,
+        Failure as Failure,
+        InternalError as InternalError,
+        PromiseBroken as PromiseBroken,
+        PromiseRefused as PromiseRefused,
+        Refused as Refused,
+        Retry as Retry,
+        RunCancelled as RunCancelled,
+        RunFailed as RunFailed,
+        RunOwned as RunOwned,
+        RunResult as RunResult,
+        RunState as RunState,
+        StaleFence as StaleFence,
+        StoreError as StoreError,
+        TaskResult as TaskResult,
+        TaskState as TaskState,
+        Timeouts as Timeouts,
+        UnknownRun as UnknownRun,
+        UsageError as UsageError,
+        WorkflowSpec as WorkflowSpec,
+    )
 
     # After the subpackage of the same name, or type checkers take `callboard.workflow` for that.
     from ._tasks import workflow as workflow  # isort: skip
@@ -86,7 +86,45 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME_OF)  # noqa: PLE0605 - the table is the list
+__all__ = [
+    "BoardLease",
+    "Builder",
+    "CallboardError",
+    "Current",
+    "DefinitionError",
+    "Engine",
+    "Failure",
+    "InternalError",
+    "NotReady",
+    "PromiseBroken",
+    "PromiseRefused",
+    "Refused",
+    "Retry",
+    "RunCancelled",
+    "RunFailed",
+    "RunHandle",
+    "RunOwned",
+    "RunResult",
+    "RunState",
+    "StaleFence",
+    "StoreError",
+    "TaskFunction",
+    "TaskRef",
+    "TaskResult",
+    "TaskState",
+    "Timeouts",
+    "UnknownRun",
+    "UsageError",
+    "Workflow",
+    "WorkflowSpec",
+    "bind",
+    "current",
+    "current_sync",
+    "load",
+    "run_dag",
+    "task",
+    "workflow",
+]
 
 
 def __getattr__(name: str) -> Any:

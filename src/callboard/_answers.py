@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from .workflow import UsageError
 
@@ -32,7 +32,7 @@ def check_answer(schema: Any, value: Any, task: str) -> None:
 def _problems(schema: Any, value: Any, what: str) -> list[str]:
     if not isinstance(schema, Mapping):
         return []
-    rules: Mapping[str, Any] = schema
+    rules = cast("Mapping[str, Any]", schema)
     wanted = rules.get("type")
     types = [wanted] if isinstance(wanted, str) else list(wanted or ())
     if types and not any(_TYPES[each](value) for each in types if each in _TYPES):
@@ -47,11 +47,9 @@ def _problems(schema: Any, value: Any, what: str) -> list[str]:
                 f"{what} must be {'at least' if word == 'minimum' else 'at most'} {rules[word]}"
             )
     if isinstance(value, dict):
-        entries: dict[str, Any] = value
-        found += _object_problems(rules, entries, what)
+        found += _object_problems(rules, cast("dict[str, Any]", value), what)
     if isinstance(value, list):
-        items: list[Any] = value
-        for index, each in enumerate(items):
+        for index, each in enumerate(cast("list[Any]", value)):
             found += _problems(rules.get("items"), each, f"{what}[{index}]")
     return found
 

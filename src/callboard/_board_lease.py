@@ -7,8 +7,7 @@ from typing import Any
 
 from ._values import encode
 from .supervisor import Claim, Tree, Upstream
-from .workflow import Command, Failure
-from .workflow import commands as c
+from .workflow import Command, Failure, commands as c
 
 
 class BoardLease:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ._tasks import Workflow
 from .workflow import UsageError, WorkflowSpec
@@ -49,5 +49,6 @@ class Catalog:
             return {}
         from .definitions import check_inputs
 
-        mapping: Mapping[str, Any] = given if isinstance(given, Mapping) else {"value": given}
-        return check_inputs(spec, mapping)
+        if not isinstance(given, Mapping):
+            given = {"value": given}
+        return check_inputs(spec, cast("Mapping[str, Any]", given))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Self
 
@@ -69,7 +69,7 @@ class Following:
 
 
 @contextmanager
-def _changes(live: Live | None) -> Iterator[anyio.Event]:
+def _changes(live: Live | None) -> Generator[anyio.Event]:
     """Give an event that is set when the run has changed or is not live any more."""
     changed = anyio.Event()
     if live is None:

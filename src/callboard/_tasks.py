@@ -7,7 +7,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, cast, overload
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeGuard, TypeVar, cast, overload
 
 import attrs
 
@@ -66,6 +66,11 @@ class TaskFunction(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, here and now."""
         return self.function(*args, **kwargs)
+
+
+def is_task(function: Callable[..., Any]) -> TypeGuard[TaskFunction[..., Any]]:
+    """Return whether a function was made a task already."""
+    return isinstance(function, TaskFunction)
 
 
 @overload
@@ -150,17 +155,15 @@ def bind(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFunction[.
     What is fixed is part of the code, not of the stored run: it must be the same when a run is
     resumed.
     """
-    inner = fn if isinstance(fn, TaskFunction) else None
-    function = inner.function if inner else fn
-    bound = functools.partial(function, *args, **kwargs)
-    functools.update_wrapper(bound, function)
-    options = inner.options if inner else DEFAULT_OPTIONS
-    return TaskFunction(bound, inner.name if inner else function.__name__, options)
+    free = fn if is_task(fn) else task(fn)
+    bound = functools.partial(free.function, *args, **kwargs)
+    functools.update_wrapper(bound, free.function)
+    return TaskFunction(bound, free.name, free.options)
 
 
 def reference(function: Callable[..., Any]) -> str:
     """Return the text under which a function is found again: import path, or script's path."""
-    target = inspect.unwrap(function.function if isinstance(function, TaskFunction) else function)
+    target = inspect.unwrap(function.function if is_task(function) else function)
     module = getattr(target, "__module__", None) or "?"
     name = getattr(target, "__qualname__", None) or getattr(target, "__name__", repr(target))
     if module == "__main__":
@@ -268,7 +271,7 @@ class Builder:
         Raises:
             UsageError: the function or an argument cannot be used.
         """
-        spec_of = fn if isinstance(fn, TaskFunction) else task(fn)
+        spec_of = fn if is_task(fn) else task(fn)
         self._check_parameters(spec_of)
         name = self._new_id(spec_of.name, id)
         refs: dict[str, None] = {}
@@ -374,11 +377,10 @@ def encode_refs(value: Any, refs: dict[str, None], what: str) -> Any:
     if isinstance(value, TaskRef):
         refs[value.id] = None
         return {"$task": value.id}
-    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        items: list[Any] = list(value)
-        return [encode_refs(each, refs, what) for each in items]
+    if type(value) in (list, tuple):
+        return [encode_refs(each, refs, what) for each in value]
     if type(value) is dict:
-        pairs: dict[Any, Any] = value
+        pairs = cast("dict[Any, Any]", value)
         found = {
             str(encode(key, what)): encode_refs(each, refs, what) for key, each in pairs.items()
         }
@@ -389,10 +391,10 @@ def encode_refs(value: Any, refs: dict[str, None], what: str) -> Any:
 def _escape(value: Any) -> Any:
     """Keep keys of data that look like ours from being taken for ours."""
     if isinstance(value, list):
-        items: list[Any] = value
+        items = cast("list[Any]", value)
         return [_escape(each) for each in items]
     if isinstance(value, dict):
-        pairs: dict[str, Any] = value
+        pairs = cast("dict[str, Any]", value)
         return _escaped({key: _escape(each) for key, each in pairs.items()})
     return value
 
@@ -404,10 +406,10 @@ def _escaped(found: dict[str, Any]) -> dict[str, Any]:
 def resolve_refs(value: Any, output_of: Callable[[str], Any]) -> Any:
     """Return what :func:`encode_refs` made with each reference replaced by that task's output."""
     if isinstance(value, list):
-        items: list[Any] = value
+        items = cast("list[Any]", value)
         return [resolve_refs(each, output_of) for each in items]
     if isinstance(value, dict):
-        pairs: dict[str, Any] = value
+        pairs = cast("dict[str, Any]", value)
         if "$task" in pairs:
             return output_of(pairs["$task"])
         if "$value" in pairs:

@@ -6,7 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import msgspec
@@ -28,8 +28,9 @@ def encode(value: Any, what: str = "a value") -> Any:
     Raises:
         UsageError: it has a part that is none of these; the message names ``what``.
     """
-    kind = type(value)
-    if value is None or kind is bool or (kind is int and -_INT_MAX < value < _INT_MAX):
+    if value is None or type(value) is bool:
+        return value
+    if type(value) is int and -_INT_MAX < value < _INT_MAX:
         return value
     try:
         # Once through JSON: what comes out is what any store would give back.
@@ -44,8 +45,7 @@ def _encode_other(value: Any) -> Any:
     if callable(dump):
         return dump(mode="json")
     if isinstance(value, Mapping):
-        pairs: Mapping[Any, Any] = value
-        return dict(pairs)
+        return dict(cast("Mapping[Any, Any]", value))
     raise TypeError(
         f"{type(value).__module__}.{type(value).__qualname__} is no JSON, dataclass, attrs …"
     )

@@ -28,7 +28,7 @@ class BrokenPromise(AssertionError):
 
 def write_flow(folder: Path) -> Path:
     """Write the workflow of a trial: a fan of processes, some with a grandchild."""
-    tasks = []
+    tasks: list[dict[str, Any]] = []
     for layer in range(3):
         for place in range(4):
             name = f"t{layer}{place}"
@@ -119,7 +119,7 @@ async def _ended(process: subprocess.Popen[bytes]) -> None:
 def carriers(run: str) -> list[int]:
     """Return the processes that carry a run's id in their environment."""
     mark = f"CALLBOARD_RUN={run}".encode()
-    found = []
+    found: list[int] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

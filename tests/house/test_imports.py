@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+import callboard
+
 OTHER_BACKEND = {"trio", "outcome", "sortedcontainers"}
 FOR_FILES_AND_SHELLS = {
     *("click", "rich", "pygments", "markdown_it"),
@@ -87,3 +89,7 @@ def test_nothing_is_imported_that_is_not_needed(code: str, banned: set[str]) -> 
 
 def test_what_is_banned_would_be_seen() -> None:
     assert {"sqlite3", "asyncio"} <= modules_after("import sqlite3.dbapi2, asyncio")
+
+
+def test_every_public_name_has_its_place() -> None:
+    assert sorted(callboard.__all__) == sorted(callboard._HOME_OF)

@@ -28,7 +28,7 @@ def _start(url: str, name: str, backend: str) -> subprocess.Popen[str]:
 
 async def _meddle(url: str, until: anyio.Event) -> dict[str, int]:
     """Pause, unpause, show and cancel others' runs until told to stop; count what was done."""
-    done = dict.fromkeys(("pause", "unpause", "show", "cancel", "refused"), 0)
+    done: dict[str, int] = dict.fromkeys(("pause", "unpause", "show", "cancel", "refused"), 0)
     source = random.Random(1)
     async with cb.Engine(url, recover="none") as engine:
         while not until.is_set():
@@ -63,6 +63,7 @@ async def test_two_engines_and_a_meddler(tmp_path: Path, anyio_backend_name: str
     first, second = _start(url, "a", "asyncio"), _start(url, "b", "trio")
     over = anyio.Event()
     done: dict[str, int] = {}
+    outputs: list[tuple[str, str]] = []
 
     async def meddle() -> None:
         done.update(await _meddle(url, over))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.to_thread
@@ -117,16 +117,19 @@ class BadCall(Exception):
 
 def _arguments(signature: Signature, lease: Lease, path: str) -> tuple[list[Any], dict[str, Any]]:
     inputs = lease.inputs
-    if inputs is not None and not (
-        isinstance(inputs, dict) and inputs.keys() == {"args", "kwargs"}
-    ):
-        inputs = {"args": [], "kwargs": inputs}
+    if inputs is not None and not _is_call(inputs):
+        inputs = {"args": (), "kwargs": inputs}
     try:
         args, kwargs = signature.arguments(inputs, f"{path!r}")
         signature.signature.bind(*args, **kwargs)
     except (TypeError, UsageError) as error:
         raise BadCall(f"{path!r} cannot be called with what the task gives it: {error}") from error
     return args, kwargs
+
+
+def _is_call(inputs: Any) -> bool:
+    """Return whether inputs are a call's; those from a definition file are keywords alone."""
+    return isinstance(inputs, dict) and cast("dict[str, Any]", inputs).keys() == {"args", "kwargs"}
 
 
 def outcome_of(result: Any, path: str) -> Outcome:
@@ -177,10 +180,14 @@ class _Threaded:
         try:
             return self._call()
         finally:
-            with self._lock:
-                left, self._state = self._state == "left", "ended"
-            if left:
+            if self._end() == "left":
                 self._wake(self._ended.set)
+
+    def _end(self) -> str:
+        """Note that the call has ended; return the state before."""
+        with self._lock:
+            before, self._state = self._state, "ended"
+        return before
 
     def leave(self) -> bool:
         """Wait for it no more; return whether it runs on."""

@@ -130,6 +130,5 @@ async def stop_process(process: Process, lease: Lease, *, told: bool = False) ->
     """
     stop = lease.spec.options.stop
     with anyio.CancelScope(shield=True), not_busy():
-        ended = await process.stop(stop.grace if told else 0.0, stop.term)
-    if not ended:
-        lease.remains = f"process {process.pid} could not be killed"
+        if not await process.stop(stop.grace if told else 0.0, stop.term):
+            lease.remains = f"process {process.pid} could not be killed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 import attrs
@@ -88,7 +88,7 @@ class _Conversation:
 
     def _start_line(self) -> bytes:
         lease = self.lease
-        inputs = lease.inputs if isinstance(lease.inputs, Mapping) else {}
+        inputs: Any = lease.inputs
         return encode_start(
             Start(
                 run=lease.run,
@@ -98,7 +98,7 @@ class _Conversation:
                 attempt=lease.attempt,
                 fence=lease.fence,
                 key=lease.key,
-                inputs=inputs,
+                inputs=cast("Mapping[str, Any]", inputs) if isinstance(inputs, Mapping) else {},
                 needs={name: (up.label, up.output) for name, up in lease.needs().items()},
                 answers=lease.answers,
             )

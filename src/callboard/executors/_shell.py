@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import anyio
 
@@ -49,6 +49,7 @@ class ShellExecutor:
 
     async def _watch(self, process: Process, lease: Lease, stdout: Output, stderr: Output) -> Exit:
         process.stdin.close()
+        ended: Exit | None = None
         async with anyio.create_task_group() as readers:
             readers.start_soon(keep_lines, process.stdout, "stdout", lease, stdout)
             readers.start_soon(keep_lines, process.stderr, "stderr", lease, stderr)
@@ -57,6 +58,7 @@ class ShellExecutor:
             except anyio.get_cancelled_exc_class():
                 await stop_process(process, lease)
                 raise
+        assert ended is not None
         return ended
 
 
@@ -80,7 +82,8 @@ def variables(inputs: Any) -> dict[str, str]:
     """Return inputs as environment variables: texts as they are, everything else as JSON."""
     if not isinstance(inputs, Mapping):
         return {}
-    return {str(name): _text(value) for name, value in inputs.items()}
+    named = cast("Mapping[Any, Any]", inputs)
+    return {str(name): _text(value) for name, value in named.items()}
 
 
 def _text(value: Any) -> str:

@@ -25,19 +25,10 @@ from ._callboard_helper.procfs import kill_carriers as kill_carriers
 from ._client import Spawner as Spawner
 from ._command import (
     Command as Command,
-)
-from ._command import (
     Exit as Exit,
-)
-from ._command import (
     Limits as Limits,
-)
-from ._command import (
     ProcessLost as ProcessLost,
-)
-from ._command import (
     StartFailed as StartFailed,
 )
 from ._process import Process as Process
-from ._streams import InputStream as InputStream
-from ._streams import OutputStream as OutputStream
+from ._streams import InputStream as InputStream, OutputStream as OutputStream
