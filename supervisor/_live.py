@@ -14,7 +14,6 @@ import anyio
 import attrs
 
 from ..actors import Mailbox
-from ..storage import Conflict
 from ..workflow import (
     CallboardError,
     Event,
@@ -150,7 +149,7 @@ class Live:
                 await abandon(self.actor)
             finally:
                 freed = self.actor.close()
-            if isinstance(error, Conflict) or not self.stored.is_set() or not self._count_crash():
+            if not self.stored.is_set() or not self._count_crash():
                 self._set_aside(error)
                 return False
             self.tree.log.error(
@@ -159,6 +158,8 @@ class Live:
             with anyio.move_on_after(RESTART_DELAYS[len(self._crashes) - 1]):
                 await self.tree.closing.wait()
             if not await self._rebuild():
+                if not self.run.ended:
+                    self._set_aside(error)
                 return False
             first = []
 

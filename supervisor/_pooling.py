@@ -85,7 +85,8 @@ class Pooling:
     def close(self) -> list[str]:
         """Give up everything; return the leases that are still to be given back."""
         self._actor.tree.pools.drop(self._actor.run.id)
-        left = [*self.freed, *self._held.values()]
+        # A wish may have come true without our having heard of it yet.
+        left = [*self.freed, *self._held.values(), *self._wished.values()]
         left += [
             job.lease.fence
             for job in self._actor.jobs.values()

@@ -103,13 +103,17 @@ class Pools:
     async def _grant(self, wishes: list[_Wish]) -> None:
         while wishes:
             wish = self._asked = wishes[0]
-            granted = False
             try:
                 granted = await self._store.lease_pool(wish.lease, wish.limit)
-            finally:
+            except Exception:
                 self._asked = None
-                if granted or wish.cancelled:
-                    self._tell(wish, granted=granted)
+                if wish.cancelled:
+                    # Perhaps it was granted all the same: giving back too much does no harm.
+                    self._tell(wish, granted=True)
+                raise
+            self._asked = None
+            if granted or wish.cancelled:
+                self._tell(wish, granted=granted)
             if wish in wishes:
                 if not granted:
                     return
