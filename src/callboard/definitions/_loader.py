@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from ..workflow import DefinitionError, InputSpec, WorkflowSpec
+from ..workflow import DefinitionError, InputSpec, TaskSpec, WorkflowSpec
 from ._drafts import Draft, read_drafts
 from ._expression_checks import check_expressions
 from ._files import check_files
@@ -71,7 +71,11 @@ class _Library:
         if folder is not None:
             check_files(built, problems, folder, lambda path: self.child(path, files))
         problems.raise_any()
-        return attrs.evolve(built.spec, folder=None if folder is None else str(folder.resolve()))
+        if folder is None:
+            return built.spec
+        home = folder.resolve()
+        tasks = tuple(_at_home(task, home) for task in built.spec.tasks)
+        return attrs.evolve(built.spec, folder=str(home), tasks=tasks)
 
     def child(self, path: Path, files: tuple[Path, ...]) -> WorkflowSpec | None:
         """Read a workflow that another one names; None if its errors were given before."""
@@ -95,6 +99,18 @@ class Built:
     node: Mapping
     spec: WorkflowSpec
     drafts: list[Draft]
+
+
+def _at_home(task: TaskSpec, home: Path) -> TaskSpec:
+    """Let a function of a file beside the definition be that one, wherever the engine runs."""
+    key = {"function": "function", "wait": "probe"}.get(task.kind)
+    if key is None:
+        return task
+    module, _, name = str(task.config[key]).partition(":")
+    file = home / f"{module}.py"
+    if "." in module or not file.is_file():
+        return task
+    return attrs.evolve(task, config={**task.config, key: f"{file}:{name}"})
 
 
 def _build(node: Node, problems: Problems) -> Built:

@@ -248,6 +248,9 @@ def _module(name: str) -> Any:
         and Path(str(main.__file__)).resolve() == Path(name)
     ):
         return main
+    imported = sys.modules.get(Path(name).stem)
+    if imported is not None and getattr(imported, "__file__", None) == name:
+        return imported
     key = f"callboard_file_{abs(hash(name)):x}"
     if key in sys.modules:
         return sys.modules[key]
@@ -256,9 +259,13 @@ def _module(name: str) -> Any:
         raise ImportError(f"{name} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[key] = module
+    # What stands beside the file can be imported by it, as if it were run.
+    sys.path.insert(0, str(Path(name).parent))
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[key]
         raise
+    finally:
+        sys.path.remove(str(Path(name).parent))
     return module
