@@ -32,7 +32,7 @@ from callboard.storage import (
 )
 from callboard.storage._bridge import AsyncioBridge, on_trio
 from callboard.workflow import RunState, TaskSpec, TaskState, WorkflowSpec
-from callboard.workflow._events import AttemptStarted, RunCreated, TaskSettled
+from callboard.workflow.events import AttemptStarted, RunCreated, TaskSettled
 
 BARE_COMMITS = 1_000
 CHAIN_STEPS = 1_000

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import callboard
+from callboard import testing
 
 OTHER_BACKEND = {"trio", "outcome", "sortedcontainers"}
 FOR_FILES_AND_SHELLS = {
@@ -72,6 +73,11 @@ def modules_after(code: str) -> set[str]:
             id="actors and supervisors alone",
         ),
         pytest.param(
+            "import callboard.testing",
+            OTHER_BACKEND | FOR_FILES_AND_SHELLS | FOR_STORES | EXTRAS | FOR_TESTS,
+            id="virtual time alone",
+        ),
+        pytest.param(
             "import callboard.workflow",
             OTHER_BACKEND
             | FOR_FILES_AND_SHELLS
@@ -93,3 +99,13 @@ def test_what_is_banned_would_be_seen() -> None:
 
 def test_every_public_name_has_its_place() -> None:
     assert sorted(callboard.__all__) == sorted(callboard._HOME_OF)
+
+
+def test_virtual_time_loads_neither_stores_nor_engines() -> None:
+    code = "import sys, callboard.testing\nassert 'callboard.storage' not in sys.modules"
+    assert "callboard" in modules_after(code)
+
+
+def test_every_tool_for_tests_has_its_place() -> None:
+    for names in testing._HOMES.values():
+        assert all(hasattr(testing, name) for name in names)

@@ -19,7 +19,7 @@ from callboard.workflow import (
     TaskState,
     WorkflowSpec,
 )
-from callboard.workflow._events import RunCreated, TaskSettled
+from callboard.workflow.events import RunCreated, TaskSettled
 
 RECORDED = sorted(Path(__file__).parent.glob("events_schema_*.json"))
 """What released versions wrote: a new version adds a file, and leaves the others alone."""

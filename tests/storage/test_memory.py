@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from callboard.storage import MemoryStore, Store
-from callboard.testing._store_conformance import StoreConformance, created, step, task_row
+from callboard.testing import StoreConformance
+from callboard.testing._store_conformance import created, step, task_row
 from callboard.workflow import StoreError, TaskState
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from callboard.storage import SqliteStore, Store
-from callboard.testing._store_conformance import StoreConformance
+from callboard.testing import StoreConformance
 
 
 class TestSqliteStore(StoreConformance):

@@ -16,7 +16,7 @@ from callboard.storage import EngineInfo, SqliteStore
 from callboard.storage._sqlite_open import file_system
 from callboard.testing._store_conformance import created, engine, run_row, step
 from callboard.workflow import StoreError, TaskState
-from callboard.workflow._events import TaskSettled
+from callboard.workflow.events import TaskSettled
 
 
 async def refused(path: Path, **options: Any) -> str:

@@ -50,7 +50,7 @@ from ..workflow import (
     UnknownRun,
     WorkflowSpec,
 )
-from ..workflow._events import (
+from ..workflow.events import (
     AttemptStarted,
     HoleClosed,
     HoleOpened,
