@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._actor import Reply as Reply
-from ._actor import Storage as Storage
-from ._crash import CrashHook as CrashHook
-from ._crash import CrashPoint as CrashPoint
-from ._crash import crash_hook as crash_hook
+from ._actor import Reply as Reply, Storage as Storage
+from ._crash import CrashHook as CrashHook, CrashPoint as CrashPoint, crash_hook as crash_hook
 from ._memory import MemoryStore as MemoryStore
 from ._open import open_store as open_store
-from ._protocol import Conflict as Conflict
-from ._protocol import EngineInfo as EngineInfo
-from ._protocol import Json as Json
-from ._protocol import LogLine as LogLine
-from ._protocol import PoolLease as PoolLease
-from ._protocol import Posted as Posted
-from ._protocol import RunQuery as RunQuery
-from ._protocol import RunRow as RunRow
-from ._protocol import Store as Store
-from ._protocol import StoredRun as StoredRun
-from ._protocol import TaskRow as TaskRow
-from ._protocol import Transition as Transition
+from ._protocol import (
+    Conflict as Conflict,
+    EngineInfo as EngineInfo,
+    Json as Json,
+    LogLine as LogLine,
+    PoolLease as PoolLease,
+    Posted as Posted,
+    RunQuery as RunQuery,
+    RunRow as RunRow,
+    Store as Store,
+    StoredRun as StoredRun,
+    TaskRow as TaskRow,
+    Transition as Transition,
+)
 
 if TYPE_CHECKING:
     from ._sqlite import SqliteStore as SqliteStore

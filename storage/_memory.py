@@ -281,7 +281,7 @@ class MemoryStore:
         return self._posts[post - 1].answer if 0 < post <= len(self._posts) else None
 
     async def wait_changed(self, seen: int) -> int:
-        """Return another number than ``seen`` once anything that others may wait for has changed."""
+        """Return another number than ``seen`` once what others may wait for has changed."""
         while self._changes == seen:
             if self._changed is None:
                 self._changed = anyio.Event()

@@ -16,9 +16,7 @@ from typing import Literal, TypeVar
 import anyio
 
 from ..workflow import Event, StoreError
-from . import _sqlite_acts as acts
-from . import _sqlite_commit as commits
-from . import _sqlite_query as queries
+from . import _sqlite_acts as acts, _sqlite_commit as commits, _sqlite_query as queries
 from ._bridge import wake_of_this_loop
 from ._crash import CrashHook, crash_hook
 from ._locks import EngineLock, is_alive

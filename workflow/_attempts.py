@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import commands as c
-from . import events as ev
+from . import commands as c, events as ev
 from ._deadlines import start_timers, wait_timer
 from ._deciding import Deciding
 from ._definition import Failure

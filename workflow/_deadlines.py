@@ -11,8 +11,7 @@ from typing import Final
 
 import attrs
 
-from . import commands as c
-from . import events as ev
+from . import commands as c, events as ev
 from ._deciding import Deciding
 from ._definition import Failure
 from ._failing import attempt_failed, stop_attempts, stop_run, task_failed

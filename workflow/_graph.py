@@ -34,8 +34,8 @@ class Vertex:
 
     id: str
     rank: int
-    before: list[Vertex] = attrs.field(factory=list["Vertex"])
-    after: list[Vertex] = attrs.field(factory=list["Vertex"])
+    before: list[Vertex] = attrs.field(factory=list["Vertex"], repr=False)
+    after: list[Vertex] = attrs.field(factory=list["Vertex"], repr=False)
     open: int = 0
     released: bool = False
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from . import commands as c
-from . import events as ev
+from . import commands as c, events as ev
 from ._deciding import Deciding
 from ._errors import Refused
 from ._graph import path

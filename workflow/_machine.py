@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from . import commands as c
-from . import events as ev
+from . import commands as c, events as ev
 from ._attempts import (
     begin,
     begin_wait,

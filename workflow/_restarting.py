@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from . import commands as c
-from . import events as ev
+from . import commands as c, events as ev
 from ._deadlines import run_timer
 from ._deciding import Deciding, in_order
 from ._errors import Refused

@@ -73,7 +73,7 @@ class Hole(Vertex):
 ReadyEntry: TypeAlias = tuple[int, int, Task]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Run:
     """One execution of a workflow.
 
@@ -121,6 +121,10 @@ class Run:
     held: set[str] = attrs.field(factory=set[str])
     changed: dict[str, Task] = attrs.field(factory=dict[str, Task])
     order: list[str] = attrs.field(factory=list[str])
+
+    def __repr__(self) -> str:
+        """Say which run it is: all of it may be a million tasks."""
+        return f"<Run {self.id} of {self.spec.name}: {self.state}, {len(self.tasks)} tasks>"
 
     @property
     def ended(self) -> bool:

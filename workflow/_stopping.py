@@ -8,8 +8,7 @@ attempt was lost anyway.
 
 from __future__ import annotations
 
-from . import commands as c
-from . import events as ev
+from . import commands as c, events as ev
 from ._deadlines import overdue
 from ._deciding import Deciding
 from ._definition import Failure

@@ -9,8 +9,7 @@ import anyio
 import pytest
 from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from callboard.actors import Channel, ChannelStatistics
 from callboard.actors._channel import FAIR

@@ -11,8 +11,7 @@ import anyio
 import attrs
 import pytest
 from anyio.lowlevel import checkpoint
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from callboard.actors import Mailbox, MailboxClosed, Reply
 

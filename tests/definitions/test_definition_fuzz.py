@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import callboard.definitions
 from callboard.definitions import ExpressionError, Expressions, Scope, build_schema, loads

@@ -14,8 +14,7 @@ import attrs
 import pytest
 from anyio import wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from callboard.actors import Actor, ActorStopped, Mailbox, Reply
 from callboard.supervisor._strategies import (

@@ -20,15 +20,11 @@ from callboard.workflow import (
     TaskSpec,
     WorkflowSpec,
     apply,
+    commands as c,
+    events as ev,
     fold,
     resume,
     start,
-)
-from callboard.workflow import (
-    commands as c,
-)
-from callboard.workflow import (
-    events as ev,
 )
 
 

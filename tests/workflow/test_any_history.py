@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, settings, strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -36,15 +35,11 @@ from callboard.workflow import (
     Wait,
     WorkflowSpec,
     apply,
+    commands as c,
+    events as ev,
     fold,
     resume,
     start,
-)
-from callboard.workflow import (
-    commands as c,
-)
-from callboard.workflow import (
-    events as ev,
 )
 
 Facts: TypeAlias = Callable[[Run], dict[str, Any]]

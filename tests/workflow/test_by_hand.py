@@ -13,8 +13,6 @@ from callboard.workflow import (
     TaskOptions,
     TaskState,
     Wait,
-)
-from callboard.workflow import (
     commands as c,
 )
 

@@ -14,10 +14,8 @@ from callboard.workflow import (
     TaskOptions,
     Timeouts,
     Wait,
-    queued_timers,
-)
-from callboard.workflow import (
     commands as c,
+    queued_timers,
 )
 
 if TYPE_CHECKING:

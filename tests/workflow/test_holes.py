@@ -9,8 +9,6 @@ import pytest
 from callboard.workflow import (
     Command,
     Refused,
-)
-from callboard.workflow import (
     commands as c,
 )
 

@@ -22,16 +22,12 @@ from callboard.workflow import (
     Wait,
     WorkflowSpec,
     apply,
+    commands as c,
+    events as ev,
     evolve,
     fold,
     new_run,
     start,
-)
-from callboard.workflow import (
-    commands as c,
-)
-from callboard.workflow import (
-    events as ev,
 )
 
 if TYPE_CHECKING:

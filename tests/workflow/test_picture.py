@@ -8,8 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from callboard.workflow import (
     Node,
@@ -17,11 +16,9 @@ from callboard.workflow import (
     TaskSpec,
     TaskState,
     WorkflowSpec,
+    commands as c,
     picture,
     picture_of_spec,
-)
-from callboard.workflow import (
-    commands as c,
 )
 from callboard.workflow._picture import LOOKS
 

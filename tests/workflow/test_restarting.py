@@ -14,11 +14,7 @@ from callboard.workflow import (
     TaskState,
     Timeouts,
     Wait,
-)
-from callboard.workflow import (
     commands as c,
-)
-from callboard.workflow import (
     events as ev,
 )
 

@@ -7,8 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from callboard.workflow import (
     PromiseBroken,
@@ -22,13 +21,9 @@ from callboard.workflow import (
     TaskState,
     Timeouts,
     WorkflowSpec,
-    new_run,
-)
-from callboard.workflow import (
     commands as c,
-)
-from callboard.workflow import (
     events as ev,
+    new_run,
 )
 from callboard.workflow._results import iso, plain
 

@@ -13,10 +13,8 @@ from callboard.workflow import (
     TaskOptions,
     TaskState,
     Wait,
-    why,
-)
-from callboard.workflow import (
     commands as c,
+    why,
 )
 
 if TYPE_CHECKING:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from ._durations import parse_duration as parse_duration
 from ._expressions import Expressions as Expressions
 from ._format import build_schema as build_schema
-from ._inputs import check_inputs as check_inputs
-from ._inputs import parse_input_text as parse_input_text
-from ._loader import load_file as load_file
-from ._loader import loads as loads
-from ._scope import ExpressionError as ExpressionError
-from ._scope import Scope as Scope
-from ._summary import Summary as Summary
-from ._summary import lonely_tasks as lonely_tasks
-from ._summary import separate_parts as separate_parts
-from ._summary import summarise as summarise
+from ._inputs import check_inputs as check_inputs, parse_input_text as parse_input_text
+from ._loader import load_file as load_file, loads as loads
+from ._scope import ExpressionError as ExpressionError, Scope as Scope
+from ._summary import (
+    Summary as Summary,
+    lonely_tasks as lonely_tasks,
+    separate_parts as separate_parts,
+    summarise as summarise,
+)

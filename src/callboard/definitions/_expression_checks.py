@@ -10,8 +10,7 @@ from ..workflow import WorkflowSpec
 from ._cel_names import Reference
 from ._drafts import Draft
 from ._expressions import Expressions, codes_in
-from ._nodes import Mapping as MappingNode
-from ._nodes import Node, Scalar, Sequence
+from ._nodes import Mapping as MappingNode, Node, Scalar, Sequence
 from ._order import ancestors
 from ._problems import Place
 from ._scope import ExpressionError, dotted, only

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ._drafts import Draft
-from ._nodes import Sequence as ListNode
-from ._nodes import shorten
+from ._nodes import Sequence as ListNode, shorten
 from ._problems import Problems
 
 CYCLES_MAX = 20

@@ -10,8 +10,7 @@ from typing import Any, Literal, Protocol
 
 import attrs
 
-from ._durations import PATTERN as DURATION_PATTERN
-from ._durations import SECONDS_MAX, parse_duration
+from ._durations import PATTERN as DURATION_PATTERN, SECONDS_MAX, parse_duration
 from ._nodes import Mapping, Node, Scalar, Sequence, describe, plain, shorten
 from ._problems import Invalid, Place
 
