@@ -160,7 +160,7 @@ class FrontierItem:
         }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class RunResult:
     """What a run has come to, by now or in the end; it does not change with the run.
 
@@ -184,6 +184,15 @@ class RunResult:
     order: tuple[str, ...]
     holes: tuple[HoleResult, ...] = ()
     promises: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say what the run came to: all of it may be a million tasks."""
+        return f"<RunResult {self.run} of {self.workflow}: {self.state}, {len(self.tasks)} tasks>"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the run took, None while it has not ended."""
+        return None if self.ended_at is None else self.ended_at - self.started_at
 
     @classmethod
     def of(cls, run: Run) -> RunResult:
