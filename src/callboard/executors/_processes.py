@@ -9,7 +9,8 @@ import anyio
 
 from ..actors._busy import not_busy
 from ..supervisor import Lease
-from ._spawner import Command, Process
+from ..workflow import Failure
+from ._spawner import Command, Exit, Process
 
 LOG_BYTES_MAX = 4 << 20
 """How much of one stream of one attempt goes to the log; then a mark says that it was cut."""
@@ -120,6 +121,20 @@ async def keep_lines(stream: AsyncIterable[bytes], name: str, lease: Lease, outp
             output.add(chunk)
             log.add(chunk)
     log.end()
+
+
+def exit_failure(ended: Exit, stderr: str, **more: str) -> Failure:
+    """Return a bad end as a failure; the last line of stderr says best what went wrong.
+
+    Args:
+        more: What else goes into the failure's detail.
+    """
+    how = (
+        f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
+    )
+    last = stderr.strip().rpartition("\n")[2].strip()
+    detail = {"exit_code": ended.code, "signal": ended.signal, **more, "stderr": stderr}
+    return Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail)
 
 
 async def stop_process(process: Process, lease: Lease, *, told: bool = False) -> None:

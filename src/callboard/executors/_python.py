@@ -12,7 +12,7 @@ import attrs
 from ..actors._busy import busy
 from ..supervisor import Done, Failed, Lease, NotDone, Outcome, Suspended
 from ..workflow import ERROR_KINDS, Failure, Wait
-from ._processes import LineLog, Output, command_for, keep_lines, stop_process
+from ._processes import LineLog, Output, command_for, exit_failure, keep_lines, stop_process
 from ._protocol import (
     BadOutput,
     LineReader,
@@ -212,17 +212,7 @@ class _Conversation:
         assert ended is not None
         if ended.code == 0:
             return Done()
-        stderr = self.lease.mask(self.stderr.text())
-        how = (
-            f"exit code {ended.code}"
-            if ended.code is not None
-            else f"killed by signal {ended.signal}"
-        )
-        last = stderr.strip().rpartition("\n")[2].strip()
-        detail = {"exit_code": ended.code, "signal": ended.signal, "stderr": stderr}
-        return Failed(
-            Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail)
-        )
+        return Failed(exit_failure(ended, self.lease.mask(self.stderr.text())))
 
 
 def _failure(fields: Mapping[str, Any]) -> Failure:

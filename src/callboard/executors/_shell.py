@@ -11,7 +11,7 @@ import anyio
 from ..actors._busy import busy
 from ..supervisor import Done, Failed, Lease, Outcome
 from ..workflow import Failure
-from ._processes import Output, command_for, keep_lines, stop_process
+from ._processes import Output, command_for, exit_failure, keep_lines, stop_process
 from ._spawner import Exit, Process, ProcessLost, Spawner, StartFailed
 
 STDOUT_KEPT = 1 << 20
@@ -65,17 +65,7 @@ class ShellExecutor:
 def _outcome(ended: Exit, stdout: str, stderr: str) -> Outcome:
     if ended.code == 0:
         return Done({"exit_code": 0, "stdout": stdout})
-    how = (
-        f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
-    )
-    last = stderr.strip().rpartition("\n")[2].strip()
-    detail = {
-        "exit_code": ended.code,
-        "signal": ended.signal,
-        "stdout": stdout[-_TAIL:],
-        "stderr": stderr,
-    }
-    return Failed(Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail))
+    return Failed(exit_failure(ended, stderr, stdout=stdout[-_TAIL:]))
 
 
 def variables(inputs: Any) -> dict[str, str]:
