@@ -12,6 +12,7 @@ import os
 import random
 import secrets
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
@@ -21,6 +22,7 @@ import anyio
 
 from ..actors import ActorStopped
 from ..storage import Conflict, EngineInfo, LogLine, Storage, Store
+from ..storage._bridge import wake_of_this_loop
 from ..workflow import (
     CallboardError,
     Command,
@@ -38,12 +40,8 @@ from ..workflow import (
     UsageError,
     WorkflowSpec,
     apply,
-    fold,
-)
-from ..workflow import (
     events as ev,
-)
-from ..workflow import (
+    fold,
     start as begin_run,
 )
 from ._board import Board
@@ -216,6 +214,7 @@ class Tree:
 
     async def _serve_opened(self) -> None:
         self.storage = Storage(self.store)
+        self._thread, self._wake = threading.get_ident(), wake_of_this_loop()
         async with anyio.create_task_group() as services:
             await services.start(self.storage.run)
             services.start_soon(self.timers.serve, name="callboard timers")
@@ -282,7 +281,10 @@ class Tree:
         return executor
 
     def log_line(self, lease: Lease, stream: str, text: str, data: Any) -> None:
-        """Keep a line that an attempt wrote; it rides on the next commit."""
+        """Keep a line that an attempt wrote; it rides on the next commit.  For any thread."""
+        if threading.get_ident() != self._thread:
+            self._wake(lambda: self.log_line(lease, stream, text, data))
+            return
         self.storage.note(
             LogLine(
                 run=lease.run,

@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeAlias, TypeGuard, TypeVar, cast,
 
 import attrs
 
-from ._values import encode
+from ._values import check_same, encode
 from .workflow import (
     DEFAULT_OPTIONS,
     Retry,
@@ -59,13 +59,15 @@ class TaskFunction(Generic[P, R]):
     function: Callable[P, R]
     name: str
     options: TaskOptions = DEFAULT_OPTIONS
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:
         functools.update_wrapper(self, self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, here and now."""
-        return self.function(*args, **kwargs)
+        return self.function(*(*self.args, *args), **{**self.kwargs, **kwargs})
 
 
 def is_task(function: Callable[..., Any]) -> TypeGuard[TaskFunction[..., Any]]:
@@ -152,13 +154,10 @@ def _check_choice(name: str, given: str, known: tuple[str, ...]) -> None:
 def bind(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFunction[..., Any]:
     """Return a task with some arguments fixed: the way out for parameters named like ``add``'s own.
 
-    What is fixed is part of the code, not of the stored run: it must be the same when a run is
-    resumed.
+    What is fixed is stored with the run as all arguments are, and may be a reference.
     """
     free = fn if is_task(fn) else task(fn)
-    bound = functools.partial(free.function, *args, **kwargs)
-    functools.update_wrapper(bound, free.function)
-    return TaskFunction(bound, free.name, free.options)
+    return attrs.evolve(free, args=(*free.args, *args), kwargs={**free.kwargs, **kwargs})
 
 
 def reference(function: Callable[..., Any]) -> str:
@@ -275,9 +274,10 @@ class Builder:
         self._check_parameters(spec_of)
         name = self._new_id(spec_of.name, id)
         refs: dict[str, None] = {}
-        inputs = self._inputs(spec_of, args, kwargs, refs)
+        all_args, all_kwargs = (*spec_of.args, *args), {**spec_of.kwargs, **kwargs}
+        inputs = self._inputs(spec_of, all_args, all_kwargs, refs)
         path = reference(spec_of)
-        self.functions[path] = spec_of.function
+        check_same(self.functions.setdefault(path, spec_of.function), spec_of.function, path)
         self._tasks[name] = TaskSpec(
             id=name,
             name=spec_of.name,
@@ -323,7 +323,14 @@ class Builder:
         return found
 
     def _check_parameters(self, fn: TaskFunction[..., Any]) -> None:
-        clash = [name for name in RESERVED if name in inspect.signature(fn.function).parameters]
+        signature = inspect.signature(fn.function)
+        try:
+            fixed = signature.bind_partial(*fn.args, **fn.kwargs).arguments
+        except TypeError as error:
+            raise UsageError(
+                f"task {fn.name!r} cannot take what it is bound to: {error}"
+            ) from error
+        clash = [each for each in RESERVED if each in signature.parameters and each not in fixed]
         if clash:
             raise UsageError(
                 f"the parameter {clash[0]!r} of task {fn.name!r} is called like a keyword of "

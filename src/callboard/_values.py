@@ -141,6 +141,25 @@ class Signature:
         return self.rest
 
 
+def check_same(one: Callable[..., Any], other: Callable[..., Any], path: str) -> None:
+    """Refuse two functions that share a path and are not the same code that captures nothing.
+
+    Raises:
+        UsageError: tasks of one would call the other.
+    """
+    if one is other:
+        return
+    first, second = (inspect.unwrap(each) for each in (one, other))
+    traits = ("__code__", "__closure__", "__defaults__", "__kwdefaults__")
+    facts = [[getattr(each, trait, each) for trait in traits] for each in (first, second)]
+    if facts[0] != facts[1] or facts[0][1] is not None:
+        raise UsageError(
+            f"two functions are called {path!r}, and a stored task could not tell which is its "
+            "own: define them at the level of a module, under names of their own, and pass what "
+            "differs as arguments"
+        )
+
+
 def is_async(function: Callable[..., Any]) -> bool:
     """Return whether calling this gives a coroutine."""
     if inspect.iscoroutinefunction(inspect.unwrap(function)):

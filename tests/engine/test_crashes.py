@@ -169,7 +169,7 @@ def new_script() -> testing.Script:
 async def test_one_failing_call_of_the_store_never_breaks_a_run(
     opens: Opens, new_store: NewStore, when: Any, durable: bool
 ) -> None:
-    """Whichever call of the store fails: the run goes on, or says why not; nothing is done twice."""
+    """Whichever call fails: the run goes on, or says why not; nothing is done twice."""
     child = WorkflowSpec(name="child", tasks=(task("inner"),))
     number = 0
     while True:

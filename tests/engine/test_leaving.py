@@ -70,11 +70,15 @@ async def test_what_takes_longer_is_interrupted_and_done_again_elsewhere(
 
 async def test_an_error_in_the_block_is_raised_as_it_is_and_gives_no_grace(opens: Opens) -> None:
     script = testing.Script(default=testing.hang(cleanup=1))
-    with pytest.raises(ZeroDivisionError):
+
+    async def fails() -> None:
         async with opens(executors=script.executors(), grace=100) as engine:
             await engine.start(flow(task("a")))
             await script.until_started("a")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fails()
     assert anyio.current_time() == pytest.approx(1)
     assert script.calls[0].cancelled
 

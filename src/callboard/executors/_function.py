@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from .._values import Signature, encode, is_async
+from .._values import Signature, check_same, encode, is_async
 from ..actors._busy import busy
 from ..storage._bridge import wake_of_this_loop
 from ..supervisor import Done, Failed, Lease, NoExecutor, NotDone, Outcome
@@ -55,10 +55,17 @@ class FunctionExecutor:
             self.register(path, function)
 
     def register(self, path: str, function: Callable[..., Any]) -> bool:
-        """Let stored tasks find a function that cannot be imported; return whether it is new."""
+        """Let stored tasks find a function that cannot be imported; return whether it is new.
+
+        Raises:
+            UsageError: tasks find another function under this path, which no import tells apart.
+        """
         known = self._known.get(path)
-        if known is not None and known.function is function:
-            return False
+        if known is not None:
+            if known.function is function:
+                return False
+            if "<" in path:
+                check_same(known.function, function, path)
         self._known[path] = _Known(function, Signature.of(function), is_async(function))
         return True
 
@@ -233,7 +240,7 @@ def load_object(path: str) -> Any:
         found: Any = _module(module_name)
         for part in name.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError, OSError, SyntaxError) as error:
+    except (Exception, SystemExit) as error:
         raise NoExecutor(f"{needs} ({error})") from error
     return found
 
