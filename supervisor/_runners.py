@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Callable
+from typing import cast
 
 import anyio
 import attrs
@@ -125,10 +126,18 @@ async def _attempt(job: Job) -> Outcome:
         return Failed(Failure(kind="cancelled", message="the work cancelled itself"))
 
 
+def causes_of(error: BaseException) -> tuple[BaseException, ...]:
+    """Return the errors that a group holds; any other error holds none."""
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    return cast("BaseExceptionGroup[BaseException]", error).exceptions
+
+
 def failure_of(error: BaseException) -> Failure:
     """Return an exception as a failure: its one sentence, its classes, its traceback."""
-    if isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        return failure_of(error.exceptions[0])
+    causes = causes_of(error)
+    if len(causes) == 1:
+        return failure_of(causes[0])
     name = type(error).__name__
     text = str(error)
     retry_after = getattr(error, "retry_after", None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import anyio
 
@@ -15,7 +15,7 @@ from ._binder import Binder
 from ._board_lease import BoardLease
 from ._catalog import Catalog
 from ._following import Following
-from ._tasks import TaskFunction, Workflow, reference
+from ._tasks import TaskFunction, Workflow, is_task, reference
 from ._values import encode
 from .executors import FunctionExecutor, executors_for
 from .storage import RunQuery, RunRow, Store, open_store
@@ -101,7 +101,7 @@ class Engine:
         self._functions = FunctionExecutor(threads=limit)
         self._probes = FunctionExecutor(threads=limit)
         for given in tasks:
-            function = given.function if isinstance(given, TaskFunction) else given
+            function = given.function if is_task(given) else given
             self._register(reference(given), function)
         self._tree = Tree(
             self._store,
@@ -193,8 +193,8 @@ class Engine:
             raise UsageError(
                 "a workflow from a file takes its inputs as one mapping or as keywords"
             )
-        given = {**(args[0] if args else {}), **kwargs}
-        return workflow, self._catalog.check_inputs(workflow, given)
+        mapping = cast("Mapping[str, Any]", args[0] if args else {})
+        return workflow, self._catalog.check_inputs(workflow, {**mapping, **kwargs})
 
     async def run(
         self,
@@ -279,7 +279,7 @@ class Engine:
     @asynccontextmanager
     async def _claim(
         self, labels: Collection[str] | None, worker: str, wait: float, seconds: float
-    ) -> AsyncIterator[BoardLease | None]:
+    ) -> AsyncGenerator[BoardLease | None]:
         wanted = [labels] if isinstance(labels, str) else labels
         claim = await self._tree.board.claim(wanted, worker, wait, seconds)
         if claim is None:
