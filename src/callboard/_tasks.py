@@ -67,7 +67,8 @@ class TaskFunction(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function itself, here and now."""
-        return self.function(*(*self.args, *args), **{**self.kwargs, **kwargs})
+        function = cast("Callable[..., R]", self.function)
+        return function(*self.args, *args, **{**self.kwargs, **kwargs})
 
 
 def is_task(function: Callable[..., Any]) -> TypeGuard[TaskFunction[..., Any]]:

@@ -194,8 +194,8 @@ async def test_a_paused_or_cancelled_run_offers_nothing(opens: Opens) -> None:
             await handle.pause()
             async with engine.claim(wait=5) as lease:
                 assert lease is None
+            got: list[str] = []
             async with anyio.create_task_group() as group:
-                got: list[str] = []
 
                 async def claim_one() -> None:
                     async with engine.claim(wait=60) as lease:

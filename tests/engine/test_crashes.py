@@ -14,6 +14,7 @@ import callboard as cb
 from callboard import testing
 from callboard.storage import Store
 from callboard.workflow import Event, Retry, TaskOptions, TaskSpec, WorkflowSpec
+from callboard.workflow.events import AttemptStarted
 
 Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
 
@@ -46,7 +47,7 @@ def crash_on(engine: cb.Engine, crashes: list[str]) -> None:
     def crashing(run: Any, events: list[Event]) -> None:
         published(run, events)
         for event in events:
-            if getattr(event, "task", None) in crashes and event.kind == "attempt_started":
+            if isinstance(event, AttemptStarted) and event.task in crashes:
                 crashes.remove(event.task)
                 raise RuntimeError(f"a bug met {event.task}")
 
@@ -124,9 +125,7 @@ async def test_past_its_intensity_a_run_is_set_aside_and_others_go_on(opens: Ope
         with pytest.raises(cb.InternalError, match="set aside"):
             await (await engine.get("bad-run")).result()
         assert (await other.result()).state == "succeeded"
-        engine.tree.published = lambda run, events: type(engine.tree).published(
-            engine.tree, run, events
-        )  # type: ignore[method-assign]
+        del vars(engine.tree)["published"]  # The bug is mended.
         again = await engine.resume("bad-run")
         assert (await again.result()).state == "succeeded"
 

@@ -204,7 +204,7 @@ async def test_annotations_that_cannot_be_resolved_count_as_none(opens: Opens) -
         return [value, other]
 
     def build(w: cb.Builder) -> Any:
-        return w.add(odd, {"a": 1}, 2)
+        return w.add(odd, {"a": 1}, 2)  # pyright: ignore[reportUnknownArgumentType]
 
     assert output(await run(opens, build)) == [{"a": 1}, 2]
 
@@ -338,7 +338,7 @@ async def test_what_is_bound_is_stored_and_may_be_a_reference(opens: Opens) -> N
 async def test_functions_that_a_store_cannot_tell_apart_are_refused(opens: Opens) -> None:
     def in_a_loop(w: cb.Builder) -> None:
         for i in range(2):
-            w.add(lambda i=i: i)
+            w.add(lambda i=i: i)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
     def captures(w: cb.Builder, value: int) -> Any:
         async def inner() -> int:

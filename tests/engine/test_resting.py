@@ -1,4 +1,4 @@
-"""A run that waits for days costs a row, a timer and a small object, and wakes when it is needed."""
+"""A run that waits for days costs a row, a timer and a small object, and wakes when needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def flow(*tasks: dict[str, object], name: str = "w") -> cb.WorkflowSpec:
 async def at_rest(engine: cb.Engine, run_id: str) -> None:
     """Return when a run has been put to rest."""
     with anyio.fail_after(60):
-        while not engine.tree.live[run_id].resting:
+        while not engine.tree.live[run_id].resting:  # noqa: ASYNC110 - no event tells it
             await anyio.sleep(1)
 
 

@@ -162,7 +162,7 @@ async def test_whatever_happens_no_slot_leaks(opens: Opens, seed: int) -> None:
 
     def spec() -> WorkflowSpec:
         names = [f"t{i}" for i in range(12)]
-        tasks = []
+        tasks: list[TaskSpec] = []
         for i, name in enumerate(names):
             tasks.append(
                 task(
