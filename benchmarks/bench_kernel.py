@@ -16,13 +16,9 @@ from callboard.workflow import (
     TaskSpec,
     WorkflowSpec,
     apply,
-    new_run,
-)
-from callboard.workflow import (
     commands as c,
-)
-from callboard.workflow import (
     events as ev,
+    new_run,
 )
 
 TASKS = 100_000
