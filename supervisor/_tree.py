@@ -144,6 +144,7 @@ class Tree:
     # --- life
 
     async def __aenter__(self) -> Self:
+        self.clock.start()
         self._outer = anyio.create_task_group()
         await self._outer.__aenter__()
         try:

@@ -8,7 +8,8 @@ the queue of ready tasks, which is taken from, and the list of what changed sinc
 from __future__ import annotations
 
 import heapq
-from typing import Any, TypeAlias
+import math
+from typing import Any, Final, TypeAlias
 
 import attrs
 
@@ -70,7 +71,10 @@ class Hole(Vertex):
     tasks: list[str] = attrs.field(factory=list[str])
 
 
-ReadyEntry: TypeAlias = tuple[int, int, Task]
+ReadyEntry: TypeAlias = tuple[float, int, Task]
+
+TAKES_NO_SLOT: Final = frozenset({"step", "external", "input", "sleep", "wait", "workflow"})
+"""Kinds that begin with a wait, or that others do: they stand in nobody's way and go first."""
 
 
 @attrs.define(eq=False, repr=False)
@@ -207,7 +211,9 @@ class Run:
         """Put a ready task (back) in its place; one that has its place keeps it."""
         if not task.queued:
             task.queued = True
-            heapq.heappush(self.ready, (-task.spec.options.priority, task.seq, task))
+            spec = task.spec
+            rank = -math.inf if spec.kind in TAKES_NO_SLOT else -spec.options.priority
+            heapq.heappush(self.ready, (rank, task.seq, task))
 
 
 def _seq(task: Task) -> int:

@@ -10,7 +10,7 @@ from typing import Self
 import anyio
 
 from .supervisor import Live, Tree
-from .workflow import Event
+from .workflow import Event, StoreError
 
 
 class Following:
@@ -43,9 +43,14 @@ class Following:
             live = self._tree.live.get(self._run)
             # Whatever comes after this moment is noticed: nothing is missed between two looks.
             with _changes(live) as changed:
-                self._batch.extend(await self._tree.store.events(self._run, self._after))
-                if not self._batch:
-                    await self._wait(live, changed)
+                try:
+                    self._batch.extend(await self._tree.store.events(self._run, self._after))
+                    if not self._batch:
+                        await self._wait(live, changed)
+                except StoreError:
+                    if self._tree.closing.is_set():
+                        raise StopAsyncIteration from None
+                    raise
         self._after, event = self._batch.popleft()
         return self._after, event
 
@@ -58,9 +63,10 @@ class Following:
         if not self._follow:
             raise StopAsyncIteration
         if live is not None:
-            if live.done.is_set():
-                return
-            await changed.wait()
+            if live.resting:
+                await live.awake()
+            if not live.done.is_set():
+                await changed.wait()
         elif (await self._tree.load(self._run)).ended or self._tree.closing.is_set():
             if not await self._tree.store.events(self._run, self._after):
                 raise StopAsyncIteration

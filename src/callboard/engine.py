@@ -72,7 +72,7 @@ class Engine:
         board: Whether tasks without a kind go on the board; without it they succeed when they
             are ready.
         executors: Who does the tasks of a kind, instead of or beside callboard's own.
-        wall: Gives the wall time; a test gives a virtual one.
+        wall: Gives the wall time; by default the system's, or the virtual one of a test.
         draw: Gives random numbers from 0 to 1 for the jitter of retries.
     """
 
@@ -116,7 +116,7 @@ class Engine:
             board_kinds=("step", "external") if board else ("external",),
             grace=grace,
             recover=recover == "all",
-            clock=Clock() if wall is None else Clock(wall),
+            clock=Clock(wall),
             draw=draw,
             within=self._make_spawner,
             on_dead_engine=_end_processes,
@@ -391,20 +391,18 @@ class RunHandle:
         live = self._engine.tree.live.get(self.id) or self._live
         if live is not None:
             await live.done.wait()
-            if live.failure is not None:
-                raise live.failure
-            return RunResult.of(live.run)
-        run = await self._engine.tree.wait(self.id)
-        return RunResult.of(run if run.ended else await self._follow())
+            if live.failure is None and not live.resting:
+                return RunResult.of(live.run)
+        return RunResult.of(await self._follow(await self._engine.tree.wait(self.id)))
 
-    async def _follow(self) -> Run:
-        """Wait for the end of a run that another engine owns."""
-        seen = 0
-        while True:
-            run = await self._engine.tree.load(self.id)
-            if run.ended:
-                return run
-            seen = await self._engine.store.wait_changed(seen)
+    async def _follow(self, run: Run) -> Run:
+        """Wait for the end of a run that another engine owns, or for the end of this engine."""
+        tree, seen = self._engine.tree, 0
+        while not (run.ended or tree.closing.is_set()):
+            seen = await tree.store.wait_changed(seen)
+            if not tree.closing.is_set():
+                run = await tree.load(self.id)
+        return run
 
     async def snapshot(self) -> RunResult:
         """Return what the run has come to so far."""

@@ -52,12 +52,9 @@ def new_store(store_kind: str, tmp_path: Path) -> NewStore:
 @pytest.fixture
 def opens(new_store: NewStore, anyio_backend: Any) -> Opens:
     """Give a function that opens an engine under virtual time and checks it when it is left."""
-    virtual = isinstance(anyio_backend, tuple)
 
     @asynccontextmanager
     async def open_engine(store: Store | None = None, **options: Any) -> AsyncGenerator[cb.Engine]:
-        if virtual:
-            options.setdefault("wall", testing.wall_time)
         options.setdefault("draw", lambda: 1.0)
         options.setdefault("recover", "none")
         given = store if store is not None else new_store()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -41,6 +42,7 @@ from callboard.workflow import (
     resume,
     start,
 )
+from callboard.workflow._run import TAKES_NO_SLOT
 
 Facts: TypeAlias = Callable[[Run], dict[str, Any]]
 
@@ -308,14 +310,14 @@ class AnyHistory(RuleBasedStateMachine):
         assert len(set(queued)) == len(queued)
         assert {task.id for task in queued} == {t.id for t in run.tasks.values() if t.queued}
         startable = sorted(
-            (-task.spec.options.priority, task.seq)
+            (_rank(task), task.seq)
             for task in run.tasks.values()
             if task.state is TaskState.READY and task.id not in run.held
         )
         if run.paused or run.stopping is not None or run.draining:
             startable = []
         task = run.peek_ready()
-        first = None if task is None else (-task.spec.options.priority, task.seq)
+        first = None if task is None else (_rank(task), task.seq)
         assert first == (startable[0] if startable else None)
 
     @invariant()
@@ -385,3 +387,8 @@ def test_any_history(facts: Facts) -> None:
             suppress_health_check=slow_is_fine,
         ),
     )
+
+
+def _rank(task: Task) -> float:
+    """What takes no slot stands in nobody's way and goes first."""
+    return -math.inf if task.spec.kind in TAKES_NO_SLOT else -task.spec.options.priority

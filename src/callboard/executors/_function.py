@@ -159,9 +159,11 @@ async def in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter, lea
     threaded = _Threaded(call)
     try:
         with busy():
-            return await anyio.to_thread.run_sync(
+            # In a tuple, because trio lets no thread return a coroutine.
+            (result,) = await anyio.to_thread.run_sync(
                 threaded.run, limiter=limiter, abandon_on_cancel=True
             )
+            return result
     except anyio.get_cancelled_exc_class():
         if threaded.leave():
             lease.lingering = threaded.wait_ended
@@ -178,14 +180,14 @@ class _Threaded:
         self._ended = anyio.Event()
         self._wake = wake_of_this_loop()
 
-    def run(self) -> Any:
+    def run(self) -> tuple[Any]:
         """Make the call, unless it was left before it began."""
         with self._lock:
             if self._state == "left":
-                return None
+                return (None,)
             self._state = "running"
         try:
-            return self._call()
+            return (self._call(),)
         finally:
             if self._end() == "left":
                 self._wake(self._ended.set)
