@@ -105,6 +105,8 @@ class SqliteStore:
                     self._watch.stop()
                     self._watch = None
                 self._driver = None
+                # Nobody would ever wake who still waits for a change.
+                self._note_change()
 
     @asynccontextmanager
     async def _registered(self, engine: EngineInfo) -> AsyncGenerator[None]:

@@ -14,6 +14,7 @@ import anyio
 import attrs
 
 from ..actors import Mailbox
+from ..storage import StoredRun
 from ..workflow import (
     CallboardError,
     Event,
@@ -85,12 +86,25 @@ class Live:
         return self._actor
 
     async def awake(self) -> None:
-        """Return when the run is in memory, taken from the store if it was at rest."""
+        """Return when the run is in memory, taken from the store if it was at rest, or is over."""
         async with self.tree.taking:
             if self.resting and not self.done.is_set():
-                self.tree.timers.clear_group(self.id)
-                await self._rebuild()
-                self.tree.serve_run(self, [])
+                try:
+                    await self._rebuild()
+                except Exception as error:  # noqa: BLE001 - one bad run takes nothing down
+                    self._set_aside(error)
+                    self.finish()
+                else:
+                    self._rise()
+
+    def _rise(self) -> None:
+        if self.done.is_set():
+            # Given up while it was loaded, because the engine closes.
+            self._run = self._actor = None
+            return
+        # Not before: whoever is cancelled while the run is loaded must not take its deadline along.
+        self.tree.timers.clear_group(self.id)
+        self.tree.serve_run(self, [])
 
     def post(self, message: RunMessage) -> None:
         """Tell the run's actor; wakes the run if it is at rest."""
@@ -132,11 +146,13 @@ class Live:
     def finish(self) -> None:
         """Tell whoever waits that this run is not ours any more."""
         self.tree.forget(self)
+        self.tree.timers.clear_group(self.id)
         self.stored.set()
         self.moved.set()
         self.done.set()
-        for watcher in list(self.watchers):
-            watcher(self.run, [])
+        if self._run is not None:
+            for watcher in list(self.watchers):
+                watcher(self._run, [])
 
     async def _supervise(self, first: list[Event]) -> bool:
         """Return whether the run is to rest; otherwise it is over."""
@@ -183,7 +199,7 @@ class Live:
 
     async def _rebuild(self) -> bool:
         """Take the run as it is stored; return False if it was ended and given up meanwhile."""
-        stored = await self.tree.store.load(self.id)
+        stored = await self._load()
         if stored is None:
             raise StoreError(f"run {self.id!r} is not in the store any more")
         self._run = fold(stored.events)
@@ -191,6 +207,17 @@ class Live:
         moved, self.moved = self.moved, Flag()
         moved.set()
         return stored.row.owner == self.tree.id
+
+    async def _load(self) -> StoredRun | None:
+        """Return what is stored of the run; a store that fails is asked again a few times."""
+        for delay in RESTART_DELAYS[1:]:
+            try:
+                return await self.tree.store.load(self.id)
+            except Exception as error:  # noqa: BLE001 - a user's store may raise anything
+                self.tree.log.warning("run %s cannot be loaded now: %s", self.id, error)
+            with anyio.move_on_after(delay):
+                await self.tree.closing.wait()
+        return await self.tree.store.load(self.id)
 
     def quit(self, *, now: bool) -> None:
         """Have the run put down."""
