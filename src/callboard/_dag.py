@@ -12,6 +12,7 @@ import anyio
 
 from ._binder import Binder
 from ._catalog import Catalog
+from ._tasks import ON_FAILURE, check_choice
 from ._values import is_async
 from .executors._function import NotReady, in_thread
 from .storage import MemoryStore
@@ -118,9 +119,7 @@ def _spec(
     timeout: float | None,
     on_failure: str,
 ) -> WorkflowSpec:
-    policies = ("stop", "drain", "skip_downstream", "allow_partial")
-    if on_failure not in policies:
-        raise UsageError(f"on_failure must be one of {', '.join(policies)}, not {on_failure!r}")
+    check_choice("on_failure", on_failure, ON_FAILURE)
     wanted = {name: tuple(dict.fromkeys(each)) for name, each in needs.items()}
     errors = list(_unknown(calls, wanted))
     if errors:

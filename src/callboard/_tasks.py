@@ -124,7 +124,7 @@ def task(
         critical: Whether ``allow_partial`` runs need it.
         lost: What follows when the engine dies under it: retry, fail or ask.
     """
-    _check_choice("lost", lost, ON_LOST)
+    check_choice("lost", lost, ON_LOST)
     if isinstance(timeout, (int, float)):
         timeout = Timeouts(attempt=float(timeout))
     options = TaskOptions(
@@ -147,7 +147,12 @@ def task(
     return make if fn is None else make(fn)
 
 
-def _check_choice(name: str, given: str, known: tuple[str, ...]) -> None:
+def check_choice(name: str, given: str, known: tuple[str, ...]) -> None:
+    """Refuse a word that is none of those an option knows.
+
+    Raises:
+        UsageError: it names them.
+    """
     if given not in known:
         raise UsageError(f"{name} must be one of {', '.join(known)}, not {given!r}")
 
@@ -225,7 +230,7 @@ def workflow(
     nothing.  What it returns (a task's reference, or plain data with references in it) is the
     run's output.
     """
-    _check_choice("on_failure", on_failure, ON_FAILURE)
+    check_choice("on_failure", on_failure, ON_FAILURE)
     settings = {
         "concurrency": concurrency,
         "timeout": timeout,
