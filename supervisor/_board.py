@@ -9,8 +9,7 @@ import anyio
 import attrs
 
 from ..actors import ActorStopped
-from ..workflow import Command, Refused, StaleFence, Task, TaskState
-from ..workflow import commands as c
+from ..workflow import Command, Refused, StaleFence, Task, TaskState, commands as c
 from ._clock import Clock
 from ._execution import Lease
 from ._timers import Timers
@@ -129,6 +128,7 @@ class Board:
                 changed = self._changed
                 for offer in self.offers:
                     if labels is None or offer.lease.spec.name in labels:
+                        claim: Claim | None = None
                         with anyio.CancelScope(shield=True):
                             claim = await self._try(offer, worker, seconds)
                         if claim is not None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from ..workflow import Task, Wait
-from ..workflow import commands as c
+from ..workflow import Task, Wait, commands as c
 from ._execution import Executor, Lease
 from ._runners import Job
 

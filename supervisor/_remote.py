@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..workflow import CallboardError, Command, TaskState, UsageError
-from ..workflow import commands as c
+from ..workflow import CallboardError, Command, TaskState, UsageError, commands as c
 
 
 def encode_command(command: Command) -> dict[str, Any]:

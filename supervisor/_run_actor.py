@@ -27,11 +27,9 @@ from ..workflow import (
     Task,
     TaskState,
     apply,
+    commands as c,
     queued_timers,
     resume,
-)
-from ..workflow import (
-    commands as c,
 )
 from ._execution import (
     Done,
@@ -142,7 +140,13 @@ class RunActor:
             return False
         if self.jobs or self.children or self.lingering or self.offered or self.blocked:
             return False
-        if self._answering or self.pooling.expecting or run.restarting or run.stopping or run.draining:
+        if (
+            self._answering
+            or self.pooling.expecting
+            or run.restarting
+            or run.stopping
+            or run.draining
+        ):
             return False
         return not self.tree.is_watched(run.id)
 
@@ -308,7 +312,11 @@ class RunActor:
             Refused: it does not fit; nothing changed.
             ActorStopped: this actor is gone; what it had not stored has not happened.
         """
-        await self.inbox.ask(lambda reply: Ask(command, reply, posted))
+
+        def make(reply: Reply[None]) -> RunMessage:
+            return Ask(command, reply, posted)
+
+        await self.inbox.ask(make)
 
     # --- beginning
 

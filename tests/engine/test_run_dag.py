@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -181,7 +182,7 @@ async def test_a_cycle_is_named(needs: dict[str, list[str]], cycle: str) -> None
 
 async def test_jobs_may_be_objects_and_their_names_are_their_own() -> None:
     done: list[str] = []
-    jobs = [Job(name, lambda n=name: done.append(n)) for name in ("a", "b")]
+    jobs = [Job(name, functools.partial(done.append, name)) for name in ("a", "b")]
     result = await cb.run_dag(jobs, {"a": ["b", "b"]})
     assert done == ["b", "a"]
     assert result.is_ready()
