@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..workflow import Command, Failure, Run, RunState, Task
-from ..workflow import commands as c
+from ..workflow import CallboardError, Command, Failure, Run, RunState, Task, commands as c
 from ._execution import Lease
 
 if TYPE_CHECKING:
-    from ._live import Live
     from ._run_actor import RunActor
     from ._tree import Tree
 
@@ -45,14 +43,20 @@ async def _child_ended(
         else:
             await tree.resume(child)
     if lease.fence in actor.unwanted:
-        cancel_if_live(tree.live.get(child), "it was stopped before this run began")
+        await cancel_child(tree, child, "it was stopped before this run began")
     return await tree.wait(child)
 
 
-def cancel_if_live(live: Live | None, reason: str) -> None:
-    """Cancel a run because whoever waits for it is stopped."""
-    if live is not None:
-        live.post(c.Cancel(reason=f"its parent was stopped: {reason}"))
+async def cancel_child(tree: Tree, child: str, reason: str) -> None:
+    """Cancel a run because whoever waits for it is stopped.
+
+    It is asked and not just told: its actor may have crashed, and the next one must hear of it.
+    """
+    try:
+        await tree.ask(child, c.Cancel(reason=f"its parent was stopped: {reason}"))
+    except CallboardError as error:
+        # It has ended meanwhile, or was set aside, which its parent learns from it.
+        tree.log.info("child run %s was not cancelled: %s", child, error)
 
 
 def _outcome(task: str, fence: str, run: Run) -> Command:

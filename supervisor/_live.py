@@ -65,6 +65,7 @@ class Live:
         factory=list["Callable[[Run, list[Event]], None]"]
     )
     _crashes: list[float] = attrs.field(factory=list[float])
+    _freed: Sequence[str] = ()
 
     @property
     def resting(self) -> bool:
@@ -147,6 +148,8 @@ class Live:
         """Tell whoever waits that this run is not ours any more."""
         self.tree.forget(self)
         self.tree.timers.clear_group(self.id)
+        self.tree.pools.give_back(self._freed)
+        self._freed = ()
         self.stored.set()
         self.moved.set()
         self.done.set()
@@ -156,15 +159,14 @@ class Live:
 
     async def _supervise(self, first: list[Event]) -> bool:
         """Return whether the run is to rest; otherwise it is over."""
-        freed: Sequence[str] = ()
         while True:
             try:
-                return await self.actor.serve(first, freed)
+                return await self.actor.serve(first, self._freed)
             except Exception as caught:  # noqa: BLE001 - judged below
                 error = caught
                 await abandon(self.actor)
             finally:
-                freed = self.actor.close()
+                self._freed = self.actor.close()
             if not self.stored.is_set() or not self._count_crash():
                 self._set_aside(error)
                 return False

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import anyio
 import attrs
 
 from ..storage import PoolLease, Store
-from ..workflow import StoreError
 from ._messages import PoolGranted
 
 _RETRY_SECONDS: Final = 1.0
@@ -87,6 +86,12 @@ class Pools:
         for wishes in self._wishes.values():
             wishes[:] = [each for each in wishes if each.lease.run != run]
 
+    def give_back(self, fences: Sequence[str]) -> None:
+        """Have leases given back by some run, because the one that held them is set aside."""
+        if fences:
+            self.returned.extend(fences)
+            self._nudge()
+
     async def serve(self) -> None:
         """Grant slots, for ever."""
         while True:
@@ -95,7 +100,7 @@ class Pools:
             try:
                 for wishes in list(self._wishes.values()):
                     await self._grant(wishes)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001 - a user's store may raise anything
                 _log.warning("slots of pools cannot be had now: %s", error)
                 await anyio.sleep(_RETRY_SECONDS)
                 self._wake.set()
@@ -122,5 +127,4 @@ class Pools:
     def _tell(self, wish: _Wish, *, granted: bool) -> None:
         lease = wish.lease
         if not wish.tell(PoolGranted(lease.task, lease.fence, granted)) and granted:
-            self.returned.append(lease.fence)
-            self._nudge()
+            self.give_back([lease.fence])

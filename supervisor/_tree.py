@@ -45,7 +45,7 @@ from ..workflow import (
     start as begin_run,
 )
 from ._board import Board
-from ._children import cancel_if_live, tend_child
+from ._children import cancel_child, tend_child
 from ._clock import Clock
 from ._execution import Binder, Executor, Lease, NoExecutor
 from ._listener import listen
@@ -331,7 +331,7 @@ class Tree:
 
     def cancel_child(self, child: str, reason: str) -> None:
         """Cancel a run because whoever waits for it is stopped."""
-        cancel_if_live(self.live.get(child), reason)
+        self._runs.start_soon(cancel_child, self, child, reason)
 
     def forget(self, live: Live) -> None:
         """Take a run that is no longer ours out of the tree."""
@@ -551,9 +551,14 @@ class Tree:
             await self._write(run, [], release=True)
             raise
         goes_on = not run.ended and self.recovers and not self.closing.is_set()
-        if run.ended:
-            await self.prepare_end(run)
-        await self._write(run, events, release=not goes_on)
+        try:
+            if run.ended:
+                await self.prepare_end(run)
+            await self._write(run, events, release=not goes_on)
+        except Exception:
+            # It is ours, and nobody works on it: others may take it up.
+            await self._write(await self.load(run_id), [], release=True)
+            raise
         if goes_on:
             self._spawn(run, []).stored.set()
         return goes_on
@@ -561,6 +566,8 @@ class Tree:
     async def _write(self, run: Run, events: list[Event], *, release: bool) -> None:
         now = self.clock.wall()
         await self.storage.commit(transition(run, events, self.id, now, release=release))
+        if run.ended:
+            self.aside.pop(run.id, None)
 
     def look(self) -> None:
         """Let every run look again whether it can start something: an executor was added."""

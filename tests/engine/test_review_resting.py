@@ -108,13 +108,13 @@ async def test_the_result_of_a_resting_run_can_be_asked_for_while_its_engine_clo
     opens: Opens, durable: bool
 ) -> None:
     script = testing.Script(default=testing.succeed(after=5))
+    results: list[cb.RunResult] = []
     async with opens(executors=script.executors()) as engine:
         run = await engine.start(flow({"name": "a", "input": {}}))
         await engine.start(flow({"name": "s", "shell": "x"}, {"name": "z", "input": {}}))
         await at_rest(engine, run.id)
         other = await engine.start(flow({"name": "s", "shell": "x"}))
         async with anyio.create_task_group() as group:
-            results: list[cb.RunResult] = []
 
             async def look() -> None:
                 await anyio.sleep(2)
