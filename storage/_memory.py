@@ -81,6 +81,11 @@ class MemoryStore:
         self._changed: anyio.Event | None = None
 
     @property
+    def keeps_rows(self) -> bool:
+        """Whether rows of tasks are of any use to it."""
+        return self._keep
+
+    @property
     def durable(self) -> bool:
         """Nothing survives the end of this process."""
         return False

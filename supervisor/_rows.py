@@ -55,15 +55,17 @@ def transition(
     *,
     release: bool = False,
     pools: Sequence[str] = (),
+    rows: bool = True,
 ) -> Transition:
     """Return everything that the events just folded into a run have to write."""
+    changed = run.take_changed() if rows else run.changed.clear()
     return Transition(
         run=run.id,
         version=run.version - len(events),
         engine=engine,
         events=events,
         row=run_row(run, None if release else engine),
-        tasks=[task_row(run.id, task, at) for task in run.take_changed()],
+        tasks=[task_row(run.id, task, at) for task in changed or ()],
         pool_leases_released=pools,
         release=release,
     )

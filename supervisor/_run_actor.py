@@ -17,6 +17,7 @@ import attrs
 from ..actors import Mailbox, Reply
 from ..workflow import (
     Command,
+    Deciding,
     Effect,
     Event,
     Failure,
@@ -26,8 +27,8 @@ from ..workflow import (
     StopAttempt,
     Task,
     TaskState,
-    apply,
     commands as c,
+    decide,
     queued_timers,
     resume,
 )
@@ -86,6 +87,7 @@ class RunActor:
     _was_paused: bool = False
     _events: list[Event] = attrs.field(factory=list[Event])
     _effects: list[Effect] = attrs.field(factory=list[Effect])
+    _begun: list[Job] = attrs.field(factory=list[Job])
     _starts: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
     _replies: list[tuple[Reply[None], Refused | None]] = attrs.field(
         factory=list[tuple[Reply[None], "Refused | None"]]
@@ -104,9 +106,10 @@ class RunActor:
             first: What was folded into the run and is not stored yet.
             freed: Leases on pools that an earlier actor of this run has left.
         """
+        # Most tasks share one object of options: it is looked at once.
+        options = {id(task.options): task.options for task in self.run.spec.tasks}.values()
         self._queued_timeouts = any(
-            task.options.timeout is not None and task.options.timeout.queued is not None
-            for task in self.run.spec.tasks
+            each.timeout is not None and each.timeout.queued is not None for each in options
         )
         self._events.extend(first)
         self.pooling.freed.extend(freed)
@@ -134,7 +137,7 @@ class RunActor:
         return await self.inbox.receive_all()
 
     def _is_quiet(self) -> bool:
-        """Whether all that the run waits for is outside: a person, a time; and nobody watches it."""
+        """Whether all that the run waits for is outside: a person, a time; and nobody watches."""
         run = self.run
         if run.counts[TaskState.RUNNING] or run.counts[TaskState.READY] or self.quitting:
             return False
@@ -206,6 +209,9 @@ class RunActor:
         effects, self._effects = self._effects, []
         for effect in effects:
             self._perform(effect)
+        if self._begun:
+            begun, self._begun = self._begun, []
+            self.tree.runners.dispatch_all(begun)
         starts, self._starts = self._starts, []
         for start in starts:
             start()
@@ -227,9 +233,19 @@ class RunActor:
         freed, self.pooling.freed = self.pooling.freed, []
         orphans, tree.pools.returned = tree.pools.returned, []
         release = self._finished()
-        written = transition(run, events, tree.id, now, release=release, pools=freed + orphans)
         if self.offered:
-            self._retract([row.task for row in written.tasks if row.state is not TaskState.READY])
+            self._retract(
+                [task.id for task in run.changed.values() if task.state is not TaskState.READY]
+            )
+        written = transition(
+            run,
+            events,
+            tree.id,
+            now,
+            release=release,
+            pools=freed + orphans,
+            rows=tree.keeps_rows,
+        )
         try:
             await tree.storage.commit(written)
         except Exception:
@@ -259,17 +275,10 @@ class RunActor:
             Refused: the command does not fit; nothing changed.
         """
         tree = self.tree
-        events, effects = apply(
-            self.run,
-            command,
-            tree.clock.wall(),
-            draw=tree.draw,
-            stops=self.stops,
-            output_of=tree.output_of,
+        d = Deciding(
+            self.run, tree.clock.wall(), tree.draw, self.stops, self._events, self._effects
         )
-        self._events.extend(events)
-        if effects:
-            self._effects.extend(effects)
+        decide(d, command, tree.output_of)
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have something done when what was decided so far is stored."""
@@ -384,7 +393,7 @@ class RunActor:
         job = Job(lease, executor, self.inbox.post)
         self.jobs[fence] = job
         self._running += 1
-        self._starts.append(lambda: self.tree.runners.dispatch(job))
+        self._begun.append(job)
         return True
 
     def _begin_own_way(self, task: Task, own_way: Callable[[RunActor, Task, Lease], None]) -> None:
@@ -402,6 +411,8 @@ class RunActor:
         spec = task.spec
         lease = self.lease_of(task, fence)
         lease.attempt += 1
+        if spec.when is None and spec.inputs is None and not self.run.spec.expressions:
+            return lease
         try:
             if spec.when is not None and not self.tree.binder.condition(self.run, task):
                 self.apply(c.Skip(task=task.id, reason=f"when: {spec.when} is false"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import anyio
@@ -60,6 +60,16 @@ class Runners:
         self._channel: Channel[Job] = Channel()
         self._idle = 0
         self._queued = 0
+
+    def dispatch_all(self, jobs: Sequence[Job]) -> None:
+        """Hand attempts to runners; ``job.done(job)`` follows for each when it has ended."""
+        for job in jobs:
+            job.dispatched = True
+        self._queued += len(jobs)
+        for _ in range(self._queued - self._idle):
+            self._idle += 1
+            self._task_group.start_soon(self._serve, name="callboard runner")
+        self._channel.post_all(jobs)
 
     def dispatch(self, job: Job) -> None:
         """Hand an attempt to a runner; ``job.done(job)`` follows when it has ended."""

@@ -9,12 +9,10 @@ drift.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-import attrs
 
-
-@attrs.frozen
-class Holder:
+class Holder(NamedTuple):
     """Who holds a slot."""
 
     run: str

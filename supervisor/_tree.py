@@ -13,10 +13,10 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, cast
 
 import anyio
 
@@ -115,6 +115,7 @@ class Tree:
     ) -> None:
         self.id = secrets.token_hex(6)
         self.store = store
+        self.keeps_rows = bool(getattr(store, "keeps_rows", True))
         self.clock = clock or Clock()
         self.draw = draw
         self.timers = Timers(self.clock)
@@ -401,7 +402,7 @@ class Tree:
         """Let a run's actor work."""
         self._runs.start_soon(live.supervise, first, name=f"callboard run {live.id}")
 
-    def soon(self, call: Callable[..., Awaitable[None]], *args: Any) -> None:
+    def soon(self, call: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Have something done soon that has to wait, for a run of this tree."""
         self._runs.start_soon(call, *args)
 
@@ -578,12 +579,12 @@ class Tree:
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
     """Return the one error that a group holds, however deep; None if it holds several."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        if len(error.exceptions) != 1:
-            return None
-        error = error.exceptions[0]
-    return error
+    only = group.exceptions[0]
+    if len(group.exceptions) > 1:
+        return None
+    if isinstance(only, BaseExceptionGroup):
+        return _only(cast("BaseExceptionGroup[BaseException]", only))
+    return only
 
 
 def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:

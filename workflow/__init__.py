@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import commands as commands, events as events
 from ._deadlines import queued_timers as queued_timers, resume as resume
+from ._deciding import Deciding as Deciding
 from ._definition import (
     DEFAULT_OPTIONS as DEFAULT_OPTIONS,
     ERROR_KINDS as ERROR_KINDS,
@@ -34,7 +35,7 @@ from ._errors import (
 )
 from ._evolve import evolve as evolve, fold as fold, new_run as new_run
 from ._graph import CycleError as CycleError
-from ._machine import apply as apply, start as start
+from ._machine import apply as apply, decide as decide, start as start
 from ._picture import (
     Node as Node,
     Picture as Picture,

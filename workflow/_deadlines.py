@@ -81,7 +81,12 @@ def queued_timers(run: Run, tasks: Iterable[Task]) -> list[SetTimer]:
     """Return the timers for tasks that have just become ready and may not stay so for long."""
     if run.paused:
         return []
-    return [timer for task in tasks if task.state is READY for timer in _queued_timer(task)]
+    return [
+        timer
+        for task in tasks
+        if task.state is READY and task.spec.options.timeout is not None
+        for timer in _queued_timer(task)
+    ]
 
 
 def _queued_timer(task: Task) -> Iterable[SetTimer]:
@@ -94,7 +99,8 @@ def resume(run: Run, now: float) -> list[Effect]:
     """Return what a run that is taken up needs: its timers (none in the past), and its stops."""
     effects: list[Effect] = [*run_timer(run), *queued_timers(run, run.tasks.values())]
     for task in run.tasks.values():
-        if task.state not in SETTLED:
+        # A task that has not begun has no timer of its own yet; most have none at all.
+        if task.first_at is not None and task.state not in SETTLED:
             effects.extend(_timers(task))
     effects = [
         attrs.evolve(each, at=max(each.at, now)) for each in effects if isinstance(each, SetTimer)

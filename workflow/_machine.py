@@ -65,12 +65,18 @@ def apply(
         StaleFence: it came from an attempt that is not the current one; nothing changed.
     """
     d = Deciding(run, now, draw, {} if stops is None else stops, [], [])
+    decide(d, command, output_of)
+    return d.events, d.effects
+
+
+def decide(d: Deciding, command: Command, output_of: OutputOf | None) -> None:
+    """Do what :func:`apply` does, for whoever decides much: what follows is added to ``d``."""
+    run = d.run
     _DECIDE[type(command)](d, command)
     if run.restarting:
         begin_anew(d)
     if not run.unsettled:
         end_if_over(d, output_of)
-    return d.events, d.effects
 
 
 def start(

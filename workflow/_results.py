@@ -72,7 +72,7 @@ class TaskResult:
             reason=task.reason,
             generation=task.generation,
             attempts=task.attempt,
-            needs=tuple([earlier.id for earlier in task.before]),
+            needs=_needs(task),
             created_by=task.created_by,
             output=task.output,
             error=task.error,
@@ -100,6 +100,15 @@ class TaskResult:
             "started_at": iso(self.started_at),
             "ended_at": iso(self.ended_at),
         }
+
+
+def _needs(task: Task) -> tuple[str, ...]:
+    """Return what a task runs after: the definition's own tuple, unless edges were added."""
+    defined = task.spec.needs
+    # Edges only come, they never go: as many as were defined are those that were defined.
+    if len(task.before) == len(defined):
+        return defined
+    return tuple([earlier.id for earlier in task.before])
 
 
 @attrs.frozen(kw_only=True)

@@ -77,15 +77,17 @@ async def run_dag(
 
 class _Jobs:
     def __init__(self, calls: Mapping[str, Callable[[], Any]], threads: int) -> None:
-        on_loop = {id(call): is_async(call) for call in {id(c): c for c in calls.values()}.values()}
-        self._calls = {name: (call, on_loop[id(call)]) for name, call in calls.items()}
+        # By function: many jobs may share one, and a million of them should not cost a tuple each.
+        self._calls = calls
+        self._on_loop = {key: is_async(c) for key, c in {id(c): c for c in calls.values()}.items()}
         self._limiter = anyio.CapacityLimiter(threads)
 
     def check(self, spec: TaskSpec) -> None:
         """Every job is here."""
 
     async def execute(self, lease: Lease) -> Outcome:
-        call, on_loop = self._calls[lease.task]
+        call = self._calls[lease.task]
+        on_loop = self._on_loop[id(call)]
         result = call() if on_loop else await in_thread(call, self._limiter, lease)
         if inspect.isawaitable(result):
             result = await result
@@ -124,8 +126,12 @@ def _spec(
     errors = list(_unknown(calls, wanted))
     if errors:
         raise DefinitionError(errors)
+    nothing: dict[str, Any] = {}  # one for all: a dictionary each would be a million of them
     tasks = tuple(
-        TaskSpec(id=name, name=name, kind="job", needs=wanted.get(name, ())) for name in calls
+        [
+            TaskSpec(id=name, name=name, kind="job", needs=wanted.get(name, ()), config=nothing)
+            for name in calls
+        ]
     )
     return WorkflowSpec(
         name="dag",
