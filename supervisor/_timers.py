@@ -28,6 +28,7 @@ class Timers:
         self._clock = clock
         self._heap: list[_Entry] = []
         self._groups: dict[str, dict[Hashable, _Live]] = {}
+        self._heap_max = _HEAP_MIN
         self._count = 0
         self._wake: anyio.Event | None = None
 
@@ -43,9 +44,11 @@ class Timers:
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry and self._wake is not None:
             self._wake.set()
-        if len(self._heap) > _HEAP_MIN and len(self._heap) > 2 * len(self):
+        if len(self._heap) > self._heap_max:
             self._heap = [each for each in self._heap if self._is_live(each)]
             heapq.heapify(self._heap)
+            # Not counted each time: there may be a group for each of a hundred thousand runs.
+            self._heap_max = max(_HEAP_MIN, 2 * len(self._heap))
 
     def clear(self, group: str, key: Hashable) -> None:
         """Forget a timer; one that is not set is fine."""

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import anyio
 import attrs
 
-from ..actors._busy import busy
+from ..actors._busy import busy, not_busy
 from ..supervisor import Done, Failed, Lease, NotDone, Outcome, Suspended
 from ..workflow import ERROR_KINDS, Failure, Wait
 from ._processes import LineLog, Output, command_for, exit_failure, keep_lines, stop_process
@@ -69,6 +69,7 @@ class _Conversation:
     said: anyio.Event = attrs.field(factory=anyio.Event)
     stderr: Output = attrs.field(factory=lambda: Output(_STDERR_TAIL, last=True))
     ended: Exit | None = None
+    lost: ProcessLost | None = None
 
     async def hold(self) -> Outcome:
         """Talk until the process has ended, and return what came of it."""
@@ -80,11 +81,19 @@ class _Conversation:
                 await self._tell(self._start_line())
                 await self._until_over()
             except anyio.get_cancelled_exc_class():
-                with anyio.CancelScope(shield=True):
-                    await self._tell(encode_cancel())
-                await stop_process(process, self.lease, told=True)
+                await self._stop()
                 raise
+        if self.lost is not None:
+            # Raised only here: a task group would wrap it.
+            raise self.lost
         return self._outcome()
+
+    async def _stop(self) -> None:
+        """Tell the process to end, and end it; one that reads nothing may not even be told."""
+        grace = self.lease.spec.options.stop.grace
+        with not_busy(), anyio.move_on_after(grace, shield=True) as telling:
+            await self._tell(encode_cancel())
+        await stop_process(self.process, self.lease, told=not telling.cancelled_caught)
 
     def _start_line(self) -> bytes:
         lease = self.lease
@@ -114,7 +123,10 @@ class _Conversation:
             await anyio.sleep_forever()
 
     async def _wait_for_exit(self, scope: anyio.CancelScope) -> None:
-        self.ended = await self.process.wait()
+        try:
+            self.ended = await self.process.wait()
+        except ProcessLost as lost:
+            self.lost = lost
         scope.cancel()
 
     async def _tell(self, line: bytes) -> None:

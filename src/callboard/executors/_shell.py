@@ -49,16 +49,21 @@ class ShellExecutor:
 
     async def _watch(self, process: Process, lease: Lease, stdout: Output, stderr: Output) -> Exit:
         process.stdin.close()
-        ended: Exit | None = None
+        ended: Exit | ProcessLost | None = None
         async with anyio.create_task_group() as readers:
             readers.start_soon(keep_lines, process.stdout, "stdout", lease, stdout)
             readers.start_soon(keep_lines, process.stderr, "stderr", lease, stderr)
             try:
                 ended = await process.wait()
+            except ProcessLost as lost:
+                ended = lost
             except anyio.get_cancelled_exc_class():
                 await stop_process(process, lease)
                 raise
         assert ended is not None
+        if isinstance(ended, ProcessLost):
+            # Raised only here: a task group would wrap it.
+            raise ended
         return ended
 
 
