@@ -58,14 +58,14 @@ def transition(
     rows: bool = True,
 ) -> Transition:
     """Return everything that the events just folded into a run have to write."""
-    changed = run.take_changed() if rows else run.changed.clear()
+    changed = run.take_changed()
     return Transition(
         run=run.id,
         version=run.version - len(events),
         engine=engine,
         events=events,
         row=run_row(run, None if release else engine),
-        tasks=[task_row(run.id, task, at) for task in changed or ()],
+        tasks=[task_row(run.id, task, at) for task in changed] if rows else (),
         pool_leases_released=pools,
         release=release,
     )
