@@ -1,29 +1,19 @@
-"""Actors beside bare anyio memory streams, in the same run: ``python benchmarks/bench_actors.py``.
-
-Each number is the median of five rounds; ours and the bare one take turns, so that a noisy machine
-is noisy for both. A ratio above 1 means that ours is faster.
-"""
+"""Actors beside bare anyio memory streams: questions and answers, messages, and a standing pool."""
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import anyio
 import attrs
+from benchmarks._harness import OURS, Figures, Goal, Row, Stopwatch, Way
 
 from callboard.actors import Channel, Mailbox, Reply, spawn
 
-ROUNDS = 5
-ASKS = 5_000
-MESSAGES = 50_000
-ITEMS = 20_000
 CONSUMERS = 64
 LIMIT = 1000
-
-Measured = Callable[[], Awaitable[float]]
 
 
 @attrs.frozen
@@ -32,23 +22,23 @@ class Question:
     reply: Reply[int]
 
 
-async def ask_and_reply() -> float:
+async def ask_and_reply(size: int, _folder: Path) -> Figures:
     async def echo(inbox: Mailbox[Question]) -> None:
         async for question in inbox:
             question.reply.send(question.number)
 
-    begin = end = time.perf_counter()
+    watch = Stopwatch()
     async with anyio.create_task_group() as group:
         ref = spawn(group, echo, name="echo").ref
-        begin = time.perf_counter()
-        for number in range(ASKS):
+        watch.start()
+        for number in range(size):
             assert await ref.ask(partial(Question, number)) == number
-        end = time.perf_counter()
+        watch.stop()
         group.cancel_scope.cancel()
-    return ASKS / (end - begin)
+    return watch.rate(size)
 
 
-async def stream_ping_pong() -> float:
+async def stream_ping_pong(size: int, _folder: Path) -> Figures:
     there, inbox = anyio.create_memory_object_stream[int](1)
     back, answers = anyio.create_memory_object_stream[int](1)
 
@@ -56,29 +46,31 @@ async def stream_ping_pong() -> float:
         async for number in inbox:
             await back.send(number)
 
-    begin = end = time.perf_counter()
+    watch = Stopwatch()
     async with anyio.create_task_group() as group, there, inbox, back, answers:
         group.start_soon(echo)
-        begin = time.perf_counter()
-        for number in range(ASKS):
+        watch.start()
+        for number in range(size):
             await there.send(number)
             assert await answers.receive() == number
-        end = time.perf_counter()
+        watch.stop()
         group.cancel_scope.cancel()
-    return ASKS / (end - begin)
+    return watch.rate(size)
 
 
-async def one_way(behaviour: Callable[[Mailbox[int]], Awaitable[None]]) -> float:
-    begin = end = time.perf_counter()
+async def one_way(
+    behaviour: Callable[[Mailbox[int]], Awaitable[None]], size: int, _folder: Path
+) -> Figures:
+    watch = Stopwatch()
     async with anyio.create_task_group() as group:
         actor = spawn(group, behaviour, name="sink", limit=LIMIT)
-        begin = time.perf_counter()
-        for number in range(MESSAGES):
+        watch.start()
+        for number in range(size):
             await actor.ref.send(number)
         actor.stop()
         await actor.wait_stopped()
-        end = time.perf_counter()
-    return MESSAGES / (end - begin)
+        watch.stop()
+    return watch.rate(size)
 
 
 async def one_by_one(inbox: Mailbox[int]) -> None:
@@ -92,7 +84,7 @@ async def in_batches(inbox: Mailbox[int]) -> None:
             pass
 
 
-async def one_way_stream() -> float:
+async def one_way_stream(size: int, _folder: Path) -> Figures:
     into, out = anyio.create_memory_object_stream[int](LIMIT)
 
     async def sink() -> None:
@@ -100,73 +92,75 @@ async def one_way_stream() -> float:
             async for _ in out:
                 pass
 
-    begin = time.perf_counter()
+    watch = Stopwatch()
+    watch.start()
     async with anyio.create_task_group() as group:
         group.start_soon(sink)
         async with into:
-            for number in range(MESSAGES):
+            for number in range(size):
                 await into.send(number)
-    return MESSAGES / (time.perf_counter() - begin)
+    watch.stop()
+    return watch.rate(size)
 
 
-async def channel() -> float:
+async def channel(size: int, _folder: Path) -> Figures:
     """Keep as many items under way as there are consumers, as a scheduler does."""
     items = Channel[int]()
-    left, done = ITEMS, anyio.Event()
+    left, done = size, anyio.Event()
 
     async def consumer() -> None:
         nonlocal left
         while True:
             number = await items.receive()
             left -= 1
-            if number + CONSUMERS < ITEMS:
+            if number + CONSUMERS < size:
                 items.post(number + CONSUMERS)
             if not left:
                 done.set()
 
-    begin = end = time.perf_counter()
+    watch = Stopwatch()
     async with anyio.create_task_group() as group:
         for _ in range(CONSUMERS):
             group.start_soon(consumer)
         await anyio.wait_all_tasks_blocked()
-        begin = time.perf_counter()
+        watch.start()
         for number in range(CONSUMERS):
             items.post(number)
         await done.wait()
-        end = time.perf_counter()
+        watch.stop()
         group.cancel_scope.cancel()
-    return ITEMS / (end - begin)
+    return watch.rate(size)
 
 
-async def channel_stream() -> float:
-    into, out = anyio.create_memory_object_stream[int](ITEMS)
-    left, done = ITEMS, anyio.Event()
+async def channel_stream(size: int, _folder: Path) -> Figures:
+    into, out = anyio.create_memory_object_stream[int](size)
+    left, done = size, anyio.Event()
 
     async def consumer() -> None:
         nonlocal left
         while True:
             number = await out.receive()
             left -= 1
-            if number + CONSUMERS < ITEMS:
+            if number + CONSUMERS < size:
                 into.send_nowait(number + CONSUMERS)
             if not left:
                 done.set()
 
-    begin = end = time.perf_counter()
+    watch = Stopwatch()
     async with anyio.create_task_group() as group, into, out:
         for _ in range(CONSUMERS):
             group.start_soon(consumer)
         await anyio.wait_all_tasks_blocked()
-        begin = time.perf_counter()
+        watch.start()
         for number in range(CONSUMERS):
             into.send_nowait(number)
         await done.wait()
-        end = time.perf_counter()
+        watch.stop()
         group.cancel_scope.cancel()
-    return ITEMS / (end - begin)
+    return watch.rate(size)
 
 
-async def channel_idle() -> float:
+async def channel_idle(size: int, _folder: Path) -> Figures:
     """Wake an idle consumer for every item and be woken by it: nobody ever finds one queued."""
     items, results = Channel[int](), Channel[int]()
 
@@ -174,21 +168,21 @@ async def channel_idle() -> float:
         while True:
             results.post(await items.receive())
 
-    begin = end = time.perf_counter()
+    watch = Stopwatch()
     async with anyio.create_task_group() as group:
         for _ in range(CONSUMERS):
             group.start_soon(consumer)
         await anyio.wait_all_tasks_blocked()
-        begin = time.perf_counter()
-        for number in range(ITEMS):
+        watch.start()
+        for number in range(size):
             items.post(number)
             await results.receive()
-        end = time.perf_counter()
+        watch.stop()
         group.cancel_scope.cancel()
-    return ITEMS / (end - begin)
+    return watch.rate(size)
 
 
-async def channel_idle_stream() -> float:
+async def channel_idle_stream(size: int, _folder: Path) -> Figures:
     into, out = anyio.create_memory_object_stream[int](CONSUMERS)
     back, results = anyio.create_memory_object_stream[int](CONSUMERS)
 
@@ -196,41 +190,44 @@ async def channel_idle_stream() -> float:
         while True:
             back.send_nowait(await out.receive())
 
-    begin = end = time.perf_counter()
+    watch = Stopwatch()
     async with anyio.create_task_group() as group, into, out, back, results:
         for _ in range(CONSUMERS):
             group.start_soon(consumer)
         await anyio.wait_all_tasks_blocked()
-        begin = time.perf_counter()
-        for number in range(ITEMS):
+        watch.start()
+        for number in range(size):
             into.send_nowait(number)
             await results.receive()
-        end = time.perf_counter()
+        watch.stop()
         group.cancel_scope.cancel()
-    return ITEMS / (end - begin)
+    return watch.rate(size)
 
 
-WORK: list[tuple[str, Measured, Measured]] = [
-    ("ask and reply", ask_and_reply, stream_ping_pong),
-    ("one way, one by one", partial(one_way, one_by_one), one_way_stream),
-    ("one way, in batches", partial(one_way, in_batches), one_way_stream),
-    (f"channel, {CONSUMERS} consumers, queued", channel, channel_stream),
-    (f"channel, {CONSUMERS} consumers, idle", channel_idle, channel_idle_stream),
+def _row(name: str, title: str, ours: Way, bare: Way, size: int) -> Row:
+    return Row(
+        name=name,
+        title=title,
+        unit="/s",
+        ways={OURS: ours, STREAM: bare},
+        size=size,
+        quick=size // 10,
+        tiny=CONSUMERS + 3,
+        rounds=5,
+        goal=Goal(value=0.8, of=STREAM),
+    )
+
+
+STREAM = "anyio memory stream"
+ONE_WAY = partial(one_way, one_by_one)
+BATCHES = partial(one_way, in_batches)
+QUEUED = f"a channel, {CONSUMERS} consumers, items queued"
+IDLE = f"a channel, {CONSUMERS} consumers, idle ones woken"
+
+ROWS = [
+    _row("ask", "ask and reply", ask_and_reply, stream_ping_pong, 5_000),
+    _row("one-way", "one-way messages, one by one", ONE_WAY, one_way_stream, 50_000),
+    _row("one-way-batches", "one-way messages, in batches", BATCHES, one_way_stream, 50_000),
+    _row("channel", QUEUED, channel, channel_stream, 20_000),
+    _row("channel-idle", IDLE, channel_idle, channel_idle_stream, 20_000),
 ]
-
-
-def main() -> None:
-    print(f"{'':<32}{'backend':<9}{'ours/s':>11}{'stream/s':>11}{'ratio':>8}")
-    for name, ours, bare in WORK:
-        for backend in ("asyncio", "trio"):
-            rates: tuple[list[float], list[float]] = ([], [])
-            for _ in range(ROUNDS):
-                for measured, into in zip((ours, bare), rates, strict=True):
-                    into.append(anyio.run(measured, backend=backend))
-            ours_rate, bare_rate = (statistics.median(values) for values in rates)
-            ratio = ours_rate / bare_rate
-            print(f"{name:<32}{backend:<9}{ours_rate:>11,.0f}{bare_rate:>11,.0f}{ratio:>8.2f}")
-
-
-if __name__ == "__main__":
-    main()

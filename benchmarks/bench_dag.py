@@ -1,26 +1,25 @@
-"""10,000 no-op async tasks with two edges each, 64 at a time, in memory: ours beside its limits.
-
-Run it with ``python benchmarks/bench_dag.py [asyncio|trio] [tasks]``.  Every round runs ours and each limit in
-turn, so that a noisy machine is noisy for all; medians and ratios are printed.
-"""
+"""No-op async tasks with two edges each, 64 at a time, in memory: ours beside its limits."""
 
 from __future__ import annotations
 
 import statistics
-import sys
-import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TypeAlias
 
 import anyio
+from benchmarks._harness import OURS, Figures, Goal, Row, Stopwatch, memory_now, memory_peak
 
 import callboard
 
 AT_ONCE = 64
-ROUNDS = 5
+MIB = 2.0**20
+Needs: TypeAlias = dict[str, list[str]]
 
 
-def graph(size: int) -> dict[str, list[str]]:
+def graph(size: int) -> Needs:
     """Return a layered graph: every task runs after two earlier ones."""
     first = 64
     return {
@@ -33,13 +32,13 @@ async def noop() -> None:
     """Do nothing."""
 
 
-async def ours(needs: dict[str, list[str]]) -> None:
+async def ours(needs: Needs) -> None:
     """Run the graph with ``run_dag``: supervised, with results, failure policy and limits."""
     result = await callboard.run_dag(dict.fromkeys(needs, noop), needs, concurrency=AT_ONCE)
     assert result.is_ready()
 
 
-async def graphlib_anyio(needs: dict[str, list[str]]) -> None:
+async def graphlib_anyio(needs: Needs) -> None:
     """Run it with graphlib and a task each in an anyio task group: no supervision, no results."""
     sorter = TopologicalSorter(needs)
     sorter.prepare()
@@ -61,7 +60,7 @@ async def graphlib_anyio(needs: dict[str, list[str]]) -> None:
             changed = anyio.Event()
 
 
-async def graphlib_workers(needs: dict[str, list[str]]) -> None:
+async def graphlib_workers(needs: Needs) -> None:
     """Run it with graphlib and 64 standing workers on an anyio stream."""
     sorter = TopologicalSorter(needs)
     sorter.prepare()
@@ -76,35 +75,77 @@ async def graphlib_workers(needs: dict[str, list[str]]) -> None:
             if not sorter.is_active():
                 send.close()
 
-    async with anyio.create_task_group() as group:
+    async with send, receive, anyio.create_task_group() as group:
         for name in sorter.get_ready():
             send.send_nowait(name)
         for _ in range(AT_ONCE):
             group.start_soon(worker)
 
 
-async def measure(size: int) -> None:
-    """Print the rate of each, and ours as a multiple of the limits."""
+async def once(run: Callable[[Needs], Awaitable[None]], size: int, _folder: Path) -> Figures:
+    """Run a graph once."""
     needs = graph(size)
-    ways: dict[str, Callable[[dict[str, list[str]]], Awaitable[None]]] = {
-        "callboard": ours,
-        "graphlib + anyio task group": graphlib_anyio,
-        "graphlib + 64 workers on a stream": graphlib_workers,
-    }
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, run in ways.items():
-            began = time.perf_counter()
-            await run(needs)
-            rates[name].append(size / (time.perf_counter() - began))
-    mine = statistics.median(rates["callboard"])
-    for name, each in rates.items():
-        rate = statistics.median(each)
-        print(f"{name:36} {rate:10,.0f} tasks/s   ours is {mine / rate:5.2f} ×")
+    watch = Stopwatch()
+    watch.start()
+    await run(needs)
+    watch.stop()
+    return watch.rate(size)
 
 
-if __name__ == "__main__":
-    backend = sys.argv[1] if len(sys.argv) > 1 else "asyncio"
-    tasks = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
-    print(f"{tasks:,} tasks on {backend}")
-    anyio.run(measure, tasks, backend=backend)
+async def three_times(run: Callable[[Needs], Awaitable[None]], size: int, _folder: Path) -> Figures:
+    """Run a graph three times in one process: does the memory come back?"""
+    needs = graph(size)
+    rates: list[float] = []
+    watch = Stopwatch()
+    notes = {"MiB before": memory_now() / MIB}
+    for turn in ("first", "second", "third"):
+        watch.start()
+        await run(needs)
+        watch.stop()
+        rates.append(watch.rate(size).value)
+        if turn == "first":
+            notes["MiB at most, first run"] = memory_peak() / MIB
+        notes[f"MiB after the {turn}"] = memory_now() / MIB
+    notes["MiB at most"] = memory_peak() / MIB
+    notes["seconds a run"] = size / statistics.median(rates)
+    return Figures(statistics.median(rates), notes)
+
+
+TASK_GROUP = "graphlib + anyio task group"
+WORKERS = "graphlib + 64 workers on a stream"
+WAYS = {OURS: ours, TASK_GROUP: graphlib_anyio, WORKERS: graphlib_workers}
+
+ROWS = [
+    Row(
+        name="dag",
+        title="no-op async tasks, 2 edges each, 64 at a time, in memory, supervised",
+        unit="tasks/s",
+        ways={name: partial(once, way) for name, way in WAYS.items()},
+        size=10_000,
+        quick=5_000,
+        tiny=200,
+        rounds=5,
+        goal=Goal(value=1.0, of=TASK_GROUP),
+    ),
+    Row(
+        name="dag-large",
+        title="the same graph, larger",
+        unit="tasks/s",
+        ways={name: partial(once, way) for name, way in WAYS.items() if way != graphlib_workers},
+        size=100_000,
+        quick=20_000,
+        tiny=100,
+        goal=Goal(value=1.0, of=TASK_GROUP),
+    ),
+    Row(
+        name="dag-million",
+        title="the same, three times one after another",
+        unit="tasks/s",
+        ways={OURS: partial(three_times, ours), TASK_GROUP: partial(three_times, graphlib_anyio)},
+        size=1_000_000,
+        quick=50_000,
+        tiny=100,
+        rounds=1,
+        goal=Goal(value=1.0, of=TASK_GROUP),
+    ),
+]
