@@ -103,10 +103,10 @@ class Board:
         self._claims.pop(fence, None)
         self._timers.clear(_GROUP, fence)
 
-    def forget(self, run: str) -> None:
-        """Forget everything about a run that is no longer ours."""
-        for key in [key for key in self._offers if key[0] == run]:
-            del self._offers[key]
+    def forget(self, run: str, offered: Collection[str]) -> None:
+        """Forget everything about a run that is no longer ours, and the tasks that it offered."""
+        for name in offered:
+            self.retract(run, name)
         for fence in [f for f, claim in self._claims.items() if claim.lease.run == run]:
             self.withdraw(fence)
 

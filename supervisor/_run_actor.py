@@ -550,7 +550,7 @@ class RunActor:
             if job.slot:
                 tree.slots.free(job.lease.fence)
         self.children.clear()
-        tree.board.forget(run)
+        tree.board.forget(run, self.offered)
         return self.pooling.close()
 
 

@@ -8,8 +8,11 @@ drift.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_HEAP_MIN: Final = 64  # a smaller heap is not worth tidying
 
 
 class Holder(NamedTuple):
@@ -32,6 +35,8 @@ class Slots:
         self.limit = limit
         self._holders: dict[str, Holder] = {}
         self._line: dict[str, tuple[int, int, Callable[[], None]]] = {}
+        # The line as a heap; what stands otherwise in the line by now is passed over.
+        self._next: list[tuple[int, int, str]] = []
         self._kept: set[str] = set()
         self._age = 0
 
@@ -71,9 +76,22 @@ class Slots:
         known = self._line.get(run)
         if known is None:
             self._age += 1
-            self._line[run] = (-priority, self._age, call)
+            self._stand(run, -priority, self._age, call)
         elif -priority < known[0]:
-            self._line[run] = (-priority, known[1], call)
+            self._stand(run, -priority, known[1], call)
+
+    def _stand(self, run: str, rank: int, age: int, call: Callable[[], None]) -> None:
+        self._line[run] = (rank, age, call)
+        heapq.heappush(self._next, (rank, age, run))
+        if len(self._next) > 2 * len(self._line) + _HEAP_MIN:
+            self._next = [(*place[:2], name) for name, place in self._line.items()]
+            heapq.heapify(self._next)
+
+    def _pop_next(self) -> str:
+        while True:
+            rank, age, run = heapq.heappop(self._next)
+            if self._line.get(run, ())[:2] == (rank, age):
+                return run
 
     def leave(self, run: str) -> None:
         """Take a run out of the line and give up what is kept for it."""
@@ -84,7 +102,7 @@ class Slots:
 
     def _call_next(self) -> None:
         if self._line and len(self._holders) + len(self._kept) < self.limit:
-            run = min(self._line, key=lambda each: self._line[each][:2])
+            run = self._pop_next()
             call = self._line.pop(run)[2]
             self._kept.add(run)
             call()

@@ -136,6 +136,8 @@ class Tree:
         self._grace = grace
         self._grace_scope: anyio.CancelScope | None = None
         self._on_dead_engine = on_dead_engine
+        # Whose processes were ended: they are looked for once, and not for each run.
+        self._buried = {self.id}
         self._within = nullcontext() if within is None else within(self.id)
         self._fences = 0
         self._up = anyio.Event()
@@ -436,8 +438,9 @@ class Tree:
         """Make a run ours, and end what its dead owner has left running."""
         dead = await self.store.take(run_id, self.id)
         try:
-            if dead is not None and dead != self.id and self._on_dead_engine is not None:
+            if dead is not None and dead not in self._buried and self._on_dead_engine is not None:
                 await anyio.to_thread.run_sync(self._on_dead_engine, dead)
+                self._buried.add(dead)
             return await self.load(run_id)
         except Exception as error:
             # It is ours now, and nobody works on it: whoever asks for it learns why.
