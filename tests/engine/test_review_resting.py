@@ -13,7 +13,7 @@ import pytest
 import callboard as cb
 from callboard import testing
 from callboard.definitions import loads
-from callboard.storage import Store
+from callboard.storage import Store, StoredRun
 
 Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
 NewStore = Callable[[], Store]
@@ -160,3 +160,40 @@ async def test_a_child_that_cannot_be_woken_does_not_keep_its_parent(
         with anyio.fail_after(60):
             assert (await run.result()).state is cb.RunState.CANCELLED
         store.heal()
+
+
+class SlowStore(testing.FaultyStore):
+    """Loads slowly when it is told to."""
+
+    seconds = 0.0
+
+    async def load(self, run: str) -> StoredRun | None:
+        await anyio.sleep(self.seconds)
+        return await super().load(run)
+
+
+async def test_who_is_cancelled_while_waking_a_run_does_not_take_its_deadline_along(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = SlowStore(new_store())
+    async with opens(store) as engine:
+        run = await engine.start(flow({"name": "a", "sleep": 100}))
+        await at_rest(engine, run.id)
+        store.seconds = 5
+        with anyio.move_on_after(1):
+            await run.pause()
+        store.seconds = 0
+        with anyio.fail_after(300):
+            assert (await run.result()).state is cb.RunState.SUCCEEDED
+
+
+async def test_an_engine_that_closes_while_a_run_wakes_leaves_it_as_it_was(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = SlowStore(new_store())
+    async with opens(store) as engine:
+        run = await engine.start(flow({"name": "a", "sleep": 30}, {"name": "b", "input": {}}))
+        await at_rest(engine, run.id)
+        store.seconds = 50
+        await anyio.sleep(40)
+        store.seconds = 0
