@@ -17,8 +17,9 @@ class Flag:
     def set(self) -> None:
         """Set it, for good."""
         self._set = True
-        if self._event is not None:
-            self._event.set()
+        event, self._event = self._event, None  # nobody needs it any more, and it is large
+        if event is not None:
+            event.set()
 
     def is_set(self) -> bool:
         """Return whether it was set."""

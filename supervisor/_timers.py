@@ -30,16 +30,19 @@ class Timers:
         self._groups: dict[str, dict[Hashable, _Live]] = {}
         self._heap_max = _HEAP_MIN
         self._count = 0
+        self._live = 0
         self._wake: anyio.Event | None = None
 
     def __len__(self) -> int:
         """Return how many timers are set."""
-        return sum(map(len, self._groups.values()))
+        return self._live
 
     def set(self, group: str, key: Hashable, at: float, call: Callable[[], None]) -> None:
         """Call ``call()`` at the wall time ``at``, instead of what was set under this key."""
         self._count += 1
-        self._groups.setdefault(group, {})[key] = (self._count, call)
+        timers = self._groups.setdefault(group, {})
+        self._live += key not in timers
+        timers[key] = (self._count, call)
         entry = (self._clock.deadline(at), self._count, group, key, at)
         heapq.heappush(self._heap, entry)
         if self._heap[0] is entry and self._wake is not None:
@@ -54,11 +57,11 @@ class Timers:
         """Forget a timer; one that is not set is fine."""
         timers = self._groups.get(group)
         if timers is not None:
-            timers.pop(key, None)
+            self._live -= timers.pop(key, None) is not None
 
     def clear_group(self, group: str) -> None:
         """Forget all timers of a group."""
-        self._groups.pop(group, None)
+        self._live -= len(self._groups.pop(group, ()))
 
     def _is_live(self, entry: _Entry) -> bool:
         live = self._groups.get(entry[2], {}).get(entry[3])
@@ -89,4 +92,5 @@ class Timers:
                 heapq.heapreplace(self._heap, (self._clock.deadline(entry[4]), *entry[1:]))
             else:
                 heapq.heappop(self._heap)
+                self._live -= 1
                 self._groups[entry[2]].pop(entry[3])[1]()
