@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+
+import attrs
 
 from ._tasks import Workflow
 from .workflow import DefinitionError, WorkflowSpec
@@ -36,10 +39,21 @@ def _load_python(head: str, name: str) -> Workflow:
         found = load_object(f"{where}:{name}")
     except NoExecutor as error:
         raise DefinitionError(
-            [f"{head}:{name} cannot be loaded: {error.__cause__ or error}"]
+            [f"{head}:{name} {_why_not(error.__cause__ or error, name)}"]
         ) from error
     if not isinstance(found, Workflow):
         raise DefinitionError(
             [f"{head}:{name} is no workflow: decorate it with @callboard.workflow"]
         )
+    if where != head:
+        # What stands beside the file is found from there, in every process that runs it.
+        settings = {"folder": str(Path(where).parent), **found.settings}
+        return attrs.evolve(found, settings=settings)
     return found
+
+
+def _why_not(error: BaseException, name: str) -> str:
+    if isinstance(error, AttributeError) and error.name == name and inspect.ismodule(error.obj):
+        known = [each for each, what in vars(error.obj).items() if isinstance(what, Workflow)]
+        return f"does not exist; workflows there: {', '.join(known) or 'none'}"
+    return f"cannot be loaded: {type(error).__name__}: {error}"

@@ -11,7 +11,7 @@ from typing import Any, Generic, ParamSpec, TypeAlias, TypeGuard, TypeVar, cast,
 
 import attrs
 
-from ._values import check_same, encode
+from ._values import FILE_MODULE, check_same, encode
 from .workflow import (
     DEFAULT_OPTIONS,
     Retry,
@@ -167,11 +167,12 @@ def bind(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFunction[.
 
 
 def reference(function: Callable[..., Any]) -> str:
-    """Return the text under which a function is found again: import path, or script's path."""
+    """Return the text under which a function is found again: import path, or file's path."""
     target = inspect.unwrap(function.function if is_task(function) else function)
     module = getattr(target, "__module__", None) or "?"
     name = getattr(target, "__qualname__", None) or getattr(target, "__name__", repr(target))
-    if module == "__main__":
+    if module == "__main__" or module.startswith(FILE_MODULE):
+        # No other process could import it under this name.
         code = getattr(target, "__code__", None)
         path = Path(code.co_filename) if code is not None else None
         if path is not None and path.is_file():
@@ -254,6 +255,7 @@ class Builder:
         self._after: dict[str, dict[str, None]] = {}
         self._labels: dict[str, int] = {}
         self._promises: list[str] = []
+        self._seen: dict[int, tuple[Callable[..., Any], TaskFunction[..., Any], str]] = {}
         self.functions: dict[str, Callable[..., Any]] = {}
 
     def add(
@@ -276,14 +278,11 @@ class Builder:
         Raises:
             UsageError: the function or an argument cannot be used.
         """
-        spec_of = fn if is_task(fn) else task(fn)
-        self._check_parameters(spec_of)
+        spec_of, path = self._task_of(fn)
         name = self._new_id(spec_of.name, id)
         refs: dict[str, None] = {}
         all_args, all_kwargs = (*spec_of.args, *args), {**spec_of.kwargs, **kwargs}
         inputs = self._inputs(spec_of, all_args, all_kwargs, refs)
-        path = reference(spec_of)
-        check_same(self.functions.setdefault(path, spec_of.function), spec_of.function, path)
         self._tasks[name] = TaskSpec(
             id=name,
             name=spec_of.name,
@@ -298,6 +297,17 @@ class Builder:
         for later in _ids(before):
             self.edge(name, later)
         return TaskRef(name)
+
+    def _task_of(self, fn: Callable[..., Any]) -> tuple[TaskFunction[..., Any], str]:
+        """Return a function as a task, and its reference; each is looked at once."""
+        seen = self._seen.get(id(fn))
+        if seen is None:
+            spec_of = fn if is_task(fn) else task(fn)
+            self._check_parameters(spec_of)
+            path = reference(spec_of)
+            check_same(self.functions.setdefault(path, spec_of.function), spec_of.function, path)
+            seen = self._seen[id(fn)] = (fn, spec_of, path)  # kept, or its id would be used again
+        return seen[1:]
 
     def _inputs(
         self, fn: TaskFunction[..., Any], args: Any, kwargs: Any, refs: dict[str, None]

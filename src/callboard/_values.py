@@ -13,6 +13,9 @@ import msgspec
 
 from .workflow import UsageError
 
+FILE_MODULE: Final = "callboard_file_"
+"""How the names begin under which files are imported that are named by their paths."""
+
 _INT_MAX: Final = 2**63
 
 _encode_json = msgspec.json.Encoder().encode

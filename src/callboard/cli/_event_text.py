@@ -26,7 +26,9 @@ def describe(event: Event, name_of: Callable[[str], str]) -> str:
     if isinstance(event, (ev.HoleOpened, ev.HoleClosed)):
         return _hole(event)
     task = getattr(event, "task", None)
-    return _run_event(event) if task is None else f"{name_of(task)}: {_task_event(event)}"
+    if task is None:
+        return _run_event(event, name_of)
+    return f"{name_of(task)}: {_task_event(event)}"
 
 
 def _by(who: str | None) -> str:
@@ -43,7 +45,7 @@ def _hole(event: ev.HoleOpened | ev.HoleClosed) -> str:
     return f"hole {event.hole} closed{_because(event.reason)}"
 
 
-def _run_event(event: Event) -> str:
+def _run_event(event: Event, name_of: Callable[[str], str]) -> str:
     match event:
         case ev.RunCreated(spec=spec):
             return f"run created from {spec.name} with {text.count(len(spec.tasks), 'task')}"
@@ -59,7 +61,8 @@ def _run_event(event: Event) -> str:
             return f"run ended {state}{_because(reason)}"
         case ev.TasksSettled(tasks=tasks, state=state, reason=reason):
             more = f" and {len(tasks) - NAMES_MAX:,} more" if len(tasks) > NAMES_MAX else ""
-            return f"{', '.join(tasks[:NAMES_MAX])}{more}: {state}: {reason}"
+            names = ", ".join(map(name_of, tasks[:NAMES_MAX]))
+            return f"{names}{more}: {state}: {reason}"
         case _:
             return event.kind
 

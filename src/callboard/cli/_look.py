@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
@@ -18,6 +18,7 @@ from ._loop import run_loop
 from ._outcome import DONE
 from ._reading import find_task, load_run, looking
 from ._tables import print_run, print_runs
+from ._tracebacks import without_us
 
 _T = TypeVar("_T")
 
@@ -138,9 +139,22 @@ def print_logs(
             return _line_text(each, width)
 
         await _say_each(_lines(opened, loaded, wanted, follow=follow), line)
+        if not as_json:
+            _tell_tracebacks(await load_run(opened, loaded.id), names, width)
         return DONE
 
     return _in_store(store, backend, work)
+
+
+def _tell_tracebacks(run: Run, names: Iterable[str], width: int) -> None:
+    """Print where functions that failed did so: they write no log themselves."""
+    for name in names:
+        task = run.tasks[name]
+        detail: Any = None if task.error is None else task.error.detail
+        if isinstance(detail, dict) and "traceback" in detail:
+            at = text.clock(task.ended_at or run.created_at)
+            for line in without_us(str(cast("dict[str, Any]", detail)["traceback"])):
+                click.echo(f"{at}  {name:{width}}  {'failure':8}  {line}")
 
 
 async def _lines(

@@ -43,15 +43,17 @@ def exit_code(state: RunState) -> int:
 def guarded(argv: Sequence[str] | None) -> int:
     """Run the command line; every error becomes a sentence on stderr and an exit code."""
     from ._app import app
+    from ._warnings import warnings_told
 
     settings = Settings()
     try:
-        code = app.main(
-            args=None if argv is None else list(argv),
-            prog_name="callboard",
-            standalone_mode=False,
-            obj=settings,
-        )
+        with warnings_told(settings):
+            code = app.main(
+                args=None if argv is None else list(argv),
+                prog_name="callboard",
+                standalone_mode=False,
+                obj=settings,
+            )
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()

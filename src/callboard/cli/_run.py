@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,8 +16,17 @@ from .._loading import load
 from .._tasks import Workflow
 from ..engine import Engine, RunHandle
 from ..storage import RunQuery, Store, open_store
-from ..supervisor import Live
-from ..workflow import Run, RunOwned, RunResult, RunState, UsageError, WorkflowSpec
+from ..supervisor import Live, NoExecutor
+from ..workflow import (
+    DefinitionError,
+    Run,
+    RunOwned,
+    RunResult,
+    RunState,
+    UsageError,
+    WorkflowSpec,
+)
+from ..workflow._run import TAKES_NO_SLOT
 from . import _text as text
 from ._announce import Announcer
 from ._loop import run_loop
@@ -27,6 +37,8 @@ from ._reading import find_run, open_existing
 from ._signals import listen
 from ._summary import summary
 
+NO_EXECUTOR = TAKES_NO_SLOT - {"wait"}
+LOOK_SECONDS = 1.0
 UNFINISHED = frozenset({RunState.PENDING, RunState.RUNNING})
 
 
@@ -59,15 +71,30 @@ def run_file(file: str, inputs: Sequence[str], run_id: str | None, stay: Stay) -
     given = _inputs(workflow, inputs)
     stay.check()
     engine = stay.engine(open_store(stay.store))
+    if isinstance(workflow, WorkflowSpec):
+        let_import(workflow.folder)
+        _check_executors(engine, workflow)
 
     async def start(session: Session) -> None:
         if isinstance(workflow, WorkflowSpec):
-            let_import(workflow.folder)
             session.add(await engine.start(workflow, given, run_id=run_id))
         else:
             session.add(await engine.start(workflow, run_id=run_id, **given))
 
     return _in_session(engine, stay, start)
+
+
+def _check_executors(engine: Engine, workflow: WorkflowSpec) -> None:
+    """Refuse what nobody here can do: no other engine will come and do it."""
+    wrong: list[str] = []
+    for task in workflow.tasks:
+        if task.kind not in NO_EXECUTOR:
+            try:
+                engine.tree.executor(task)
+            except NoExecutor as lacking:
+                wrong.append(f"task {task.name!r} {lacking}")
+    if wrong:
+        raise DefinitionError(wrong)
 
 
 def resume_runs(run: str | None, stay: Stay) -> int:
@@ -91,7 +118,12 @@ def _inputs(workflow: Workflow | WorkflowSpec, texts: Sequence[str]) -> dict[str
 
     if isinstance(workflow, WorkflowSpec):
         return check_inputs(workflow, dict(parse_input_text(each, workflow) for each in texts))
-    return dict(parse_input_text(each, WorkflowSpec(name=workflow.name)) for each in texts)
+    given = dict(parse_input_text(each, WorkflowSpec(name=workflow.name)) for each in texts)
+    try:
+        inspect.signature(workflow.function).bind(None, **given)
+    except TypeError as error:
+        raise UsageError(f"workflow {workflow.name!r} cannot be begun so: {error}") from error
+    return given
 
 
 async def _resume(session: Session, name: str) -> None:
@@ -212,6 +244,7 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
             await group.start(listen, lambda: _interrupt(session, scope), session.last_words)
             group.start_soon(session.progress.serve)
             group.start_soon(session.pictures.serve)
+            group.start_soon(_tell_blocked, session)
             async with session.engine:
                 await begin(session)
                 await _all_ended(session)
@@ -221,6 +254,20 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
         session.progress.close()
         group.cancel_scope.cancel()
     return [*runs, *(live.run for live in session.lives if live.failure is None)]
+
+
+async def _tell_blocked(session: Session) -> None:
+    """Say what keeps tasks from starting: it is known in this process alone."""
+    said: set[tuple[str, str, str]] = set()
+    while True:
+        for live in [each for each in session.engine.tree.live.values() if not each.resting]:
+            for name, why in live.actor.blocked.items():
+                task = live.run.tasks[name]
+                key = (live.id, name, why)
+                if task.spec.kind not in NO_EXECUTOR and key not in said:
+                    said.add(key)
+                    session.say(f"{task.spec.name} of run {live.id} cannot start: {why}")
+        await anyio.sleep(LOOK_SECONDS)
 
 
 def _interrupt(session: Session, scope: anyio.CancelScope) -> None:

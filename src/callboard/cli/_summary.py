@@ -30,11 +30,16 @@ def _facts(run: Run) -> Iterator[str]:
     if steps:
         them = "it" if steps == 1 else "them"
         yield f"{steps:,} of them had no kind: nothing was done for {them}"
-    failed = next((t for t in run.tasks.values() if t.state is TaskState.FAILED), None)
+    failed = _first_failed(run)
     if failed is not None:
         yield f"{failed.spec.name} failed: {text.one_line(_message(failed))}"
     elif run.reason:
         yield text.one_line(run.reason)
+
+
+def _first_failed(run: Run) -> Task | None:
+    failed = (task for task in run.tasks.values() if task.state is TaskState.FAILED)
+    return min(failed, key=lambda task: task.ended_at or 0.0, default=None)
 
 
 def _message(task: Task) -> str:
@@ -46,7 +51,7 @@ def _next_step(run: Run, store: str, *, durable: bool) -> str:
         return "it was kept in memory alone"
     if not run.ended:
         return f"carry on with {text.command('resume', run.id, store=store)}"
-    failed = next((t for t in run.tasks.values() if t.state is TaskState.FAILED), None)
+    failed = _first_failed(run)
     if failed is not None:
         return f"see {text.command('logs', run.id, failed.id, store=store)}"
     return f"see {text.command('show', run.id, store=store)}"

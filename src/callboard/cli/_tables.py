@@ -20,6 +20,9 @@ Row = Sequence[str]
 COLUMN_MAX = 60
 """How wide a column may be; the last one takes what is left of a terminal's width."""
 
+VALUE_MAX = 1_000
+"""How many characters of a value are shown: an output may hold megabytes."""
+
 
 def _print_table(head: Row, rows: Sequence[Row], colours: Sequence[str | None]) -> None:
     """Print rows in columns; each row in its colour, on a terminal cut to its width."""
@@ -65,9 +68,9 @@ def print_run(run: Run) -> None:
     if run.reason:
         click.echo(run.reason)
     if run.inputs:
-        click.echo(f"inputs: {text.dumps(run.inputs, indent=None)}")
+        click.echo(f"inputs: {_short(text.dumps(run.inputs, indent=None))}")
     if run.output is not None:
-        click.echo(f"output: {text.dumps(run.output, indent=None)}")
+        click.echo(f"output: {_short(text.dumps(run.output, indent=None))}")
     tasks = list(run.tasks.values())
     colours = [symbol_of(task.state).colour for task in tasks]
     head = ("", "id", "task", "state", "attempts", "took", "what")
@@ -88,12 +91,16 @@ def _task(task: Task) -> Row:
     )
 
 
+def _short(words: str) -> str:
+    return words if len(words) <= VALUE_MAX else f"{words[:VALUE_MAX]}… (--json shows all of it)"
+
+
 def _what(task: Task) -> str:
     match task.state:
         case TaskState.SUCCEEDED if task.output is not None:
-            return text.dumps(task.output, indent=None)
+            return _short(text.dumps(task.output, indent=None))
         case TaskState.FAILED:
-            return task.error.message if task.error is not None else task.reason or ""
+            return _short(task.error.message if task.error is not None else task.reason or "")
         case TaskState.WAITING:
             return f"waits {waits_for(task)}"
         case TaskState.RETRY_WAIT:

@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
-from .._values import Signature, check_same, encode, is_async
+from .._values import FILE_MODULE, Signature, check_same, encode, is_async
 from ..actors._busy import busy
 from ..storage._bridge import wake_of_this_loop
 from ..supervisor import Done, Failed, Lease, NoExecutor, NotDone, Outcome
@@ -260,7 +260,7 @@ def _module(name: str) -> Any:
     imported = sys.modules.get(Path(name).stem)
     if imported is not None and getattr(imported, "__file__", None) == name:
         return imported
-    key = f"callboard_file_{abs(hash(name)):x}"
+    key = f"{FILE_MODULE}{abs(hash(name)):x}"
     if key in sys.modules:
         return sys.modules[key]
     spec = importlib.util.spec_from_file_location(key, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterable, Mapping, Sequence
 from pathlib import Path
 
@@ -129,12 +130,17 @@ def exit_failure(ended: Exit, stderr: str, **more: str) -> Failure:
     Args:
         more: What else goes into the failure's detail.
     """
-    how = (
-        f"exit code {ended.code}" if ended.code is not None else f"killed by signal {ended.signal}"
-    )
+    how = f"exit code {ended.code}" if ended.code is not None else _killed_by(ended.signal)
     last = stderr.strip().rpartition("\n")[2].strip()
     detail = {"exit_code": ended.code, "signal": ended.signal, **more, "stderr": stderr}
     return Failure(kind="exit", message=f"{how}: {last}" if last else how, detail=detail)
+
+
+def _killed_by(number: int | None) -> str:
+    try:
+        return f"killed by signal {number} ({signal.Signals(number or 0).name})"
+    except ValueError:
+        return f"killed by signal {number}"
 
 
 async def stop_process(process: Process, lease: Lease, *, told: bool = False) -> None:

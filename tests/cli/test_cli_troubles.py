@@ -1,0 +1,167 @@
+"""What a person is told when something is amiss, and what to do is not plain to see."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callboard.cli._outcome import Settings
+from callboard.cli._warnings import warnings_told
+
+if TYPE_CHECKING:
+    from .conftest import Cli, Terminal
+
+    Start = Callable[..., Terminal]
+
+FLOW = """
+import os
+import callboard as cb
+import beside
+
+@cb.task
+def hold():
+    with open("log", "a") as log:
+        log.write("begun ")
+    with open("gate") as gate:
+        return gate.read()
+
+@cb.workflow
+def flow(w, amount: int = 1):
+    return w.add(beside.after, w.add(hold))
+"""
+BESIDE = """
+import callboard as cb
+
+@cb.task
+def after(text):
+    return [text]
+"""
+
+
+def write(name: str, text: str) -> str:
+    """Write a file and return its name."""
+    Path(name).write_text(text)
+    return name
+
+
+def test_a_run_of_a_python_file_is_carried_on_by_another_process(
+    terminal: Start, tmp_path: Path
+) -> None:
+    subprocess.run(["mkfifo", "gate"], check=True)
+    write("beside.py", BESIDE)
+    first = terminal("run", f"{write('flow.py', FLOW)}:flow")
+    first.expect("hold: running")
+    first.signal(signal.SIGKILL)
+    first.process.wait()
+    (tmp_path / "gate").unlink()
+    write("gate", "open")
+    second = terminal("resume", first.run, "--json")
+    done = second.end()
+    assert (done.code, done.json()["output"]) == (0, ["open"])
+
+
+def test_inputs_that_a_python_workflow_does_not_take_are_refused(cli: Cli) -> None:
+    write("beside.py", BESIDE)
+    done = cli("run", f"{write('flow.py', FLOW)}:flow", "--input", "amout=3")
+    assert (done.code, "'amout'" in done.err) == (2, True)
+    assert not Path("callboard.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nothing_like_it", "cannot be loaded: ModuleNotFoundError: No module named"),
+        ("1 / 0", "cannot be loaded: ZeroDivisionError"),
+        (FLOW.replace("import beside", ""), "does not exist; workflows there: flow"),
+    ],
+)
+def test_a_python_file_that_does_not_load_is_told_in_its_own_words(
+    cli: Cli, text: str, words: str
+) -> None:
+    done = cli("run", f"{write('own.py', text)}:folw")
+    assert (done.code, words in done.err, "callboard_file" in done.err) == (2, True, False)
+
+
+def test_a_missing_function_is_refused_before_anything_is_stored(cli: Cli) -> None:
+    flow = write("flow.yaml", 'tasks: [{name: A, function: "no_such:one"}, {name: B, shell: ls}]')
+    done = cli("run", flow)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "task 'A' needs 'no_such:one'" in done.err
+    assert not Path("callboard.db").exists()
+
+
+def test_what_cannot_start_is_told_while_a_run_is_carried_on(cli: Cli, terminal: Start) -> None:
+    write("mine.py", "def one(): return 1")
+    subprocess.run(["mkfifo", "gate"], check=True)
+    flow = "tasks: [{name: Z, shell: 'read -r _ < gate'}, {name: A, function: 'mine:one'"
+    write("flow.yaml", f"{flow}, needs: [Z]}}]")
+    first = terminal("run", "flow.yaml")
+    first.expect("Z: running")
+    first.signal(signal.SIGKILL)
+    first.process.wait()
+    Path("mine.py").unlink()
+    Path("gate").unlink()
+    write("gate", "open\n")
+    second = terminal("resume", first.run)
+    second.expect("A of run .* cannot start: needs .*mine.*")
+    second.signal(signal.SIGINT)
+    assert second.end().code == 130
+
+
+def test_where_a_function_failed_stands_in_its_logs(cli: Cli) -> None:
+    write("mine.py", "def deep():\n    raise KeyError('k')\ndef one():\n    deep()\n")
+    cli("run", write("flow.yaml", "tasks: [{name: A, function: 'mine:one'}]"))
+    told = cli("logs", "latest", "A").out
+    assert 'mine.py", line 2, in deep' in told
+    assert "KeyError: 'k'" in told
+    assert "_function.py" not in told
+    assert cli("logs", "--json").out == ""
+
+
+def test_the_task_that_failed_first_is_named(cli: Cli) -> None:
+    flow = "tasks: [{name: Late, shell: exit 1}, {name: Early, shell: exit 2}]"
+    cli("run", write("flow.yaml", flow), "--run-id", "r")
+    cli("restart", "r", "Late")
+    assert "Early failed: exit code 2" in cli("resume", "r").out
+
+
+def test_a_signal_is_told_by_its_name(cli: Cli) -> None:
+    flow = write("flow.yaml", "tasks: [{name: A, shell: 'kill -SEGV $$'}]")
+    assert "killed by signal 11 (SIGSEGV)" in cli("run", flow).out
+
+
+def test_a_large_output_is_shown_in_short(cli: Cli) -> None:
+    shell = "head -c 100000 /dev/zero | tr '\\\\0' x"
+    cli("run", write("flow.yaml", f'tasks: [{{name: A, shell: "{shell}"}}]'))
+    shown = cli("show").out
+    assert len(shown) < 2_000
+    assert "--json shows all of it" in shown
+
+
+def test_events_call_tasks_by_their_names(cli: Cli) -> None:
+    flow = "tasks: [{name: Break It, shell: exit 1}, {name: Then This, needs: [Break It]}]"
+    cli("run", write("flow.yaml", flow))
+    assert "Then This: upstream_failed" in cli("events").out
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_what_is_logged_is_a_sentence(capfd: pytest.CaptureFixture[str], debug: bool) -> None:
+    settings = Settings()
+    settings.debug = debug
+    logger = logging.getLogger("callboard.anything")
+    with warnings_told(settings):
+        try:
+            raise ValueError("cause")
+        except ValueError:
+            logger.exception("it %s", "failed")
+        logger.info("not told")
+    told = capfd.readouterr().err
+    assert told.splitlines()[0] == "it failed"
+    assert ("Traceback" in told) is debug
+    assert "not told" not in told
