@@ -95,6 +95,8 @@ class Transition:
         events: Numbered ``version + 1`` and on.
         pool_leases_released: Leases (fences) on pools that end with this.
         release: Give up the ownership together with this (the run ended or was put down).
+        only_version: Nothing in ``row`` differs from the row written before but its version: a
+            store need not write the rest again.
     """
 
     run: str
@@ -105,6 +107,7 @@ class Transition:
     tasks: Sequence[TaskRow] = ()
     pool_leases_released: Sequence[str] = ()
     release: bool = False
+    only_version: bool = False
 
 
 @attrs.frozen(kw_only=True)

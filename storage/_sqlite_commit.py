@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ _UPDATE_RUN = """
 UPDATE runs SET state = ?, paused = ?, reason = ?, topic = ?, parent_run = ?, parent_task = ?,
     started_at = ?, ended_at = ?, owner = ?, version = ?
 WHERE namespace = ? AND run = ? AND version = ? AND owner IS ?
+"""
+_UPDATE_VERSION = """
+UPDATE runs SET version = ? WHERE namespace = ? AND run = ? AND version = ? AND owner IS ?
 """
 _PUT_EVENT = (
     "INSERT INTO events (namespace, run, number, kind, body, refs) VALUES (?, ?, ?, ?, ?, ?)"
@@ -56,6 +60,7 @@ class Batch:
     transitions: Sequence[Transition]
     created: list[_Row] = attrs.field(factory=list[_Row])
     updated: list[_Row] = attrs.field(factory=list[_Row])
+    counted: list[_Row] = attrs.field(factory=list[_Row])
     workflows: list[_Row] = attrs.field(factory=list[_Row])
     blobs: list[_Row] = attrs.field(factory=list[_Row])
     events: list[_Row] = attrs.field(factory=list[_Row])
@@ -71,8 +76,9 @@ def prepare(namespace: str, transitions: Sequence[Transition], lines: Sequence[L
         StoreError: an event holds what cannot be written as JSON.
     """
     batch = Batch(transitions)
+    once = {run for run, count in Counter(each.run for each in transitions).items() if count == 1}
     for each in transitions:
-        _add_run(batch, namespace, each)
+        _add_run(batch, namespace, each, short=each.only_version and each.run in once)
         for number, event in enumerate(each.events, each.version + 1):
             _add_event(batch, namespace, each.run, number, event)
         batch.tasks += [_task(namespace, row) for row in each.tasks]
@@ -81,8 +87,15 @@ def prepare(namespace: str, transitions: Sequence[Transition], lines: Sequence[L
     return batch
 
 
-def _add_run(batch: Batch, namespace: str, transition: Transition) -> None:
+def _add_run(batch: Batch, namespace: str, transition: Transition, *, short: bool) -> None:
     version = transition.version + len(transition.events)
+    if short and transition.version and not transition.release:
+        # The indexes of runs stay as they are: half the pages of a step are not written.
+        # Only for a run that stands once in the batch, for these are written before the others.
+        batch.counted.append(
+            (version, namespace, transition.run, transition.version, transition.engine)
+        )
+        return
     values = (
         *_changing(transition.row),
         owner_after(transition),
@@ -189,7 +202,11 @@ def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: C
 
 def _swap_versions(connection: sqlite3.Connection, batch: Batch) -> bool:
     """Write the rows of the runs; return whether all had the expected version and owner."""
-    for statement, rows in ((_CREATE_RUN, batch.created), (_UPDATE_RUN, batch.updated)):
+    for statement, rows in (
+        (_CREATE_RUN, batch.created),
+        (_UPDATE_VERSION, batch.counted),
+        (_UPDATE_RUN, batch.updated),
+    ):
         if rows and connection.executemany(statement, rows).rowcount != len(rows):
             return False
     return True

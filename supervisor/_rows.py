@@ -27,6 +27,17 @@ def run_row(run: Run, owner: str | None) -> RunRow:
     )
 
 
+def _is_same(row: RunRow, before: RunRow) -> bool:
+    """Whether nothing but the version differs, of what changes while a run is live."""
+    return (
+        row.state is before.state
+        and row.paused == before.paused
+        and row.reason == before.reason
+        and row.ended_at == before.ended_at
+        and row.owner == before.owner
+    )
+
+
 def task_row(run: str, task: Task, at: float) -> TaskRow:
     """Return the row of a task as it stands."""
     options = task.spec.options
@@ -56,15 +67,18 @@ def transition(
     release: bool = False,
     pools: Sequence[str] = (),
     rows: bool = True,
+    before: RunRow | None = None,
 ) -> Transition:
     """Return everything that the events just folded into a run have to write."""
     changed = run.take_changed()
+    row = run_row(run, None if release else engine)
     return Transition(
         run=run.id,
         version=run.version - len(events),
         engine=engine,
         events=events,
-        row=run_row(run, None if release else engine),
+        row=row,
+        only_version=before is not None and _is_same(row, before),
         tasks=[task_row(run.id, task, at) for task in changed] if rows else (),
         pool_leases_released=pools,
         release=release,

@@ -15,6 +15,7 @@ import anyio
 import attrs
 
 from ..actors import Mailbox, Reply
+from ..storage import RunRow
 from ..workflow import (
     Command,
     Deciding,
@@ -87,6 +88,7 @@ class RunActor:
     _was_paused: bool = False
     _events: list[Event] = attrs.field(factory=list[Event])
     _effects: list[Effect] = attrs.field(factory=list[Effect])
+    _written: RunRow | None = None
     _begun: list[Job] = attrs.field(factory=list[Job])
     _starts: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
     _replies: list[tuple[Reply[None], Refused | None]] = attrs.field(
@@ -245,6 +247,7 @@ class RunActor:
             release=release,
             pools=freed + orphans,
             rows=tree.keeps_rows,
+            before=self._written,
         )
         try:
             await tree.storage.commit(written)
@@ -255,6 +258,7 @@ class RunActor:
         if freed or orphans:
             tree.pools.look()
         self.released = release
+        self._written = written.row
         tree.published(run, events)
 
     def _retract(self, names: Sequence[str]) -> None:
