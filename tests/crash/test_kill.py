@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SEED = int(os.environ.get("CRASH_SEED", "20261121"))
-MOMENTS = [random.Random(SEED + n).uniform(0.3, 2.2) for n in range(10)]
+MOMENTS = [random.Random(SEED + n).uniform(0.0, 0.8) for n in range(10)]
 
 
 @pytest.fixture(params=["asyncio"])
