@@ -10,6 +10,7 @@ import attrs
 
 from ..actors import ActorStopped
 from ..workflow import Command, Refused, StaleFence, Task, TaskState, commands as c
+from ._beginning import lease_of
 from ._clock import Clock
 from ._execution import Lease
 from ._timers import Timers
@@ -95,7 +96,7 @@ class Board:
     def adopt(self, actor: RunActor, task: Task) -> None:
         """Keep the lease of a worker whose engine is gone: the worker may still be at it."""
         assert task.fence is not None
-        lease = actor.lease_of(task, task.fence)
+        lease = lease_of(actor, task, task.fence)
         self._hold(Claim(actor, lease, task.worker or "?", ADOPTED_SECONDS))
 
     def withdraw(self, fence: str) -> None:

@@ -1,10 +1,20 @@
-"""Child runs: a task that waits for a run, and the run that it waits for."""
+"""Runs that runs start: the child that a task waits for, and the one that follows a failure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..workflow import CallboardError, Command, Failure, Run, RunState, Task, commands as c
+from ..workflow import (
+    CallboardError,
+    Command,
+    Failure,
+    Run,
+    RunState,
+    StoreError,
+    Task,
+    WorkflowSpec,
+    commands as c,
+)
 from ._execution import Lease
 
 if TYPE_CHECKING:
@@ -41,7 +51,7 @@ async def _child_ended(
             inputs = tree.catalog.check_inputs(spec, lease.inputs or {})
             await tree.start(spec, inputs, run_id=child, parent=(lease.run, lease.task))
         else:
-            await tree.resume(child)
+            await tree.ownership.resume(child)
     if lease.fence in actor.unwanted:
         await cancel_child(tree, child, "it was stopped before this run began")
     return await tree.wait(child)
@@ -73,3 +83,27 @@ def _outcome(task: str, fence: str, run: Run) -> Command:
             message = f"run {run.id} ended {run.state}: {run.reason}"
             failure = Failure(kind=kind, message=message, detail={"run": run.id})
             return c.Fail(task=task, fence=fence, failure=failure)
+
+
+async def prepare_end(tree: Tree, run: Run) -> None:
+    """Make sure that what follows the end of a run exists before the end is written down."""
+    bad = (RunState.FAILED, RunState.TIMED_OUT, RunState.PROMISE_BROKEN)
+    if run.spec.failure_workflow is None or run.state not in bad:
+        return
+    follower = f"{run.id}.failure"
+    try:
+        if follower in tree.live or await tree.store.load(follower) is not None:
+            return
+        spec = tree.catalog.find(run.spec.failure_workflow, run.spec.folder)
+        inputs = tree.catalog.check_inputs(spec, _known_inputs(spec, run))
+        await tree.start(spec, inputs, run_id=follower, parent=(run.id, None))
+    except StoreError:
+        raise
+    except Exception:
+        tree.log.exception("the failure workflow of run %s cannot be started", run.id)
+
+
+def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:
+    """Return what a failure workflow is told, as far as it declares it."""
+    told = {"run": run.id, "workflow": run.spec.name, "state": str(run.state), "reason": run.reason}
+    return {name: value for name, value in told.items() if name in spec.inputs or name == "run"}

@@ -40,7 +40,7 @@ async def _look(tree: Tree, unsaid: dict[int, dict[str, Any]]) -> bool:
         for posted in await tree.store.inbox(tree.id):
             await _do(tree, posted, unsaid)
         if tree.recovers:
-            await tree.resume_all()
+            await tree.ownership.resume_all()
     except Exception as error:  # noqa: BLE001 - a user's store may raise anything
         tree.log.warning("commands from other processes cannot be read now: %s", error)
         return False
@@ -64,7 +64,7 @@ async def _do(tree: Tree, posted: Posted, unsaid: dict[int, dict[str, Any]]) -> 
 
 async def _refusal(tree: Tree, posted: Posted) -> CallboardError | None:
     try:
-        await tree.command(posted.run, decode_command(posted.command), posted=True)
+        await tree.ownership.command(posted.run, decode_command(posted.command), posted=True)
     except CallboardError as error:
         return error
     except Exception as error:

@@ -88,7 +88,7 @@ class Live:
 
     async def awake(self) -> None:
         """Return when the run is in memory, taken from the store if it was at rest, or is over."""
-        async with self.tree.taking:
+        async with self.tree.ownership.taking:
             if self.resting and not self.done.is_set():
                 try:
                     await self._rebuild()

@@ -3,7 +3,8 @@
 It drains its mailbox, lets the kernel decide about all of it, begins what may begin, writes all
 that in one transition, awaits that one commit, and only then makes it visible: dispatches attempts,
 stops others, sets timers, answers.  ``apply`` changes the run before the commit: if the commit
-fails the actor dies and is rebuilt from the store.
+fails the actor dies and is rebuilt from the store.  How it goes on with what an earlier actor left
+stands in ``_carry_on``, how attempts begin and end in ``_beginning`` and ``_ending``.
 """
 
 from __future__ import annotations
@@ -21,34 +22,23 @@ from ..workflow import (
     Deciding,
     Effect,
     Event,
-    Failure,
     Refused,
     Run,
     SetTimer,
     StopAttempt,
-    Task,
     TaskState,
     commands as c,
     decide,
     queued_timers,
-    resume,
 )
-from ._execution import (
-    Done,
-    Executor,
-    Failed,
-    Halted,
-    Lease,
-    NoExecutor,
-    NotDone,
-    Suspended,
-    Upstream,
-)
+from ._beginning import start_ready
+from ._carry_on import carry_on
+from ._children import prepare_end
+from ._ending import job_ended
 from ._messages import Answered, Ask, Look, PoolGranted, Quit, RunMessage
-from ._own_ways import OWN_WAYS, start_child, start_probe
 from ._pooling import Pooling
 from ._rows import transition
-from ._runners import Job, failure_of
+from ._runners import Job
 
 if TYPE_CHECKING:
     from ._tree import Tree
@@ -67,6 +57,10 @@ class RunActor:
         offered: Tasks on the board.
         stops: Why attempts are being stopped, by fence.
         blocked: Ready tasks that cannot start now, and why.
+        running: How many attempts hold a slot.
+        events: What was decided and is not stored yet.
+        effects: What follows from it when it is.
+        begun: Attempts that a runner gets when their beginning is stored.
     """
 
     tree: Tree
@@ -82,14 +76,14 @@ class RunActor:
     pooling: Pooling = attrs.field(init=False)
     quitting: bool = False
     released: bool = False
-    _running: int = 0
+    running: int = 0
     _answering: int = 0
     _queued_timeouts: bool = False
     _was_paused: bool = False
-    _events: list[Event] = attrs.field(factory=list[Event])
-    _effects: list[Effect] = attrs.field(factory=list[Effect])
+    events: list[Event] = attrs.field(factory=list[Event])
+    effects: list[Effect] = attrs.field(factory=list[Effect])
     _written: RunRow | None = None
-    _begun: list[Job] = attrs.field(factory=list[Job])
+    begun: list[Job] = attrs.field(factory=list[Job])
     _starts: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
     _replies: list[tuple[Reply[None], Refused | None]] = attrs.field(
         factory=list[tuple[Reply[None], "Refused | None"]]
@@ -113,9 +107,9 @@ class RunActor:
         self._queued_timeouts = any(
             each.timeout is not None and each.timeout.queued is not None for each in options
         )
-        self._events.extend(first)
+        self.events.extend(first)
         self.pooling.freed.extend(freed)
-        self._take_up()
+        carry_on(self)
         await self._turn()
         while not self._finished():
             messages = await self._next_messages()
@@ -161,42 +155,6 @@ class RunActor:
         pooling = self.pooling
         return over and not (self.jobs or self._answering or pooling.expecting or pooling.freed)
 
-    def _take_up(self) -> None:
-        """Go on with a run as it was left: its timers, what waits, what was lost."""
-        self._effects.extend(resume(self.run, self.tree.clock.wall()))
-        for task in list(self.run.active.values()):
-            if task.fence is None:
-                continue
-            if task.state is TaskState.WAITING:
-                self._tend(task)
-            elif task.spec.kind in self.tree.board_kinds:
-                self.tree.board.adopt(self, task)
-            else:
-                if task.spec.options.pool is not None:
-                    self.pooling.freed.append(task.fence)
-                reason = "the engine that ran it is gone"
-                self.apply(c.Lose(task=task.id, fence=task.fence, reason=reason))
-
-    def _tend(self, task: Task) -> None:
-        """Take up what a waiting task had going on when its engine died."""
-        wait, fence = task.wait, task.fence
-        assert wait is not None
-        assert fence is not None
-        lease = self.lease_of(task, fence)
-        if task.started_at is not None:
-            lease.waited = self.tree.clock.wall() - task.started_at
-        try:
-            self.bind(task, lease)
-            if wait.kind == "child" and wait.child is not None:
-                start_child(self, task, lease, wait.child)
-            elif wait.kind == "probe":
-                start_probe(self, lease, self.tree.executor(task.spec))
-        except NoExecutor:
-            # Ready again it shows what is lacking.
-            self.apply(c.Stopped(task=task.id, fence=fence))
-        except Exception as error:  # noqa: BLE001 - it is the task that fails
-            self.apply(c.Fail(task=task.id, fence=fence, failure=_config(error)))
-
     # --- one turn
 
     async def _turn(self) -> None:
@@ -204,15 +162,15 @@ class RunActor:
         if self.quitting:
             self._cancel_in_memory()
         else:
-            self._start_ready()
+            start_ready(self)
         self.pooling.tidy()
-        if self._events or self.pooling.freed or self.tree.pools.returned:
+        if self.events or self.pooling.freed or self.tree.pools.returned:
             await self._commit()
-        effects, self._effects = self._effects, []
+        effects, self.effects = self.effects, []
         for effect in effects:
             self._perform(effect)
-        if self._begun:
-            begun, self._begun = self._begun, []
+        if self.begun:
+            begun, self.begun = self.begun, []
             self.tree.runners.dispatch_all(begun)
         starts, self._starts = self._starts, []
         for start in starts:
@@ -227,11 +185,11 @@ class RunActor:
     async def _commit(self) -> None:
         run, tree = self.run, self.tree
         now = tree.clock.wall()
-        events, self._events = self._events, []
+        events, self.events = self.events, []
         if run.ended:
-            await tree.prepare_end(run)
+            await prepare_end(tree, run)
         if self._queued_timeouts:
-            self._effects.extend(queued_timers(run, run.changed.values()))
+            self.effects.extend(queued_timers(run, run.changed.values()))
         freed, self.pooling.freed = self.pooling.freed, []
         orphans, tree.pools.returned = tree.pools.returned, []
         release = self._finished()
@@ -279,9 +237,7 @@ class RunActor:
             Refused: the command does not fit; nothing changed.
         """
         tree = self.tree
-        d = Deciding(
-            self.run, tree.clock.wall(), tree.draw, self.stops, self._events, self._effects
-        )
+        d = Deciding(self.run, tree.clock.wall(), tree.draw, self.stops, self.events, self.effects)
         decide(d, command, tree.output_of)
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -291,7 +247,7 @@ class RunActor:
     def _handle(self, message: RunMessage) -> None:
         match message:
             case Job():
-                self._job_ended(message)
+                job_ended(self, message)
             case Ask(command=command, reply=reply, posted=posted):
                 self._answering += posted
                 self._asked(command, reply)
@@ -331,7 +287,7 @@ class RunActor:
 
         await self.inbox.ask(make)
 
-    # --- beginning
+    # --- what could not begin, and what is to end
 
     def _look_again(self) -> None:
         for name in [name for name in self.blocked if name not in self.offered]:
@@ -344,158 +300,9 @@ class RunActor:
         if task.state is TaskState.READY:
             self.run.push_ready(task)
 
-    def _start_ready(self) -> None:
-        run, tree = self.run, self.tree
-        slots = tree.slots
-        limit = run.spec.concurrency
-        while (task := run.peek_ready()) is not None:
-            own_way = OWN_WAYS.get(task.spec.kind)
-            if own_way is not None:
-                run.pop_ready()
-                self._begin_own_way(task, own_way)
-                continue
-            if limit is not None and self._running >= limit:
-                break
-            executor = self._executor(task)
-            if executor is None or not self.pooling.has(task):
-                run.pop_ready()
-                continue
-            fence = self.pooling.fence(task) or tree.new_fence()
-            if not slots.take(run.id, task.id, fence):
-                slots.wait(run.id, task.spec.options.priority, self._slot_kept)
-                return
-            run.pop_ready()
-            if not self._begin(task, fence, executor):
-                slots.free(fence)
-        # A slot that is kept for this run must not be kept in vain.
-        slots.leave(run.id)
-
-    def _slot_kept(self) -> None:
+    def slot_kept(self) -> None:
+        """Hear that a slot of the engine is kept for this run."""
         self.inbox.post(Look())
-
-    def _executor(self, task: Task) -> Executor | None:
-        """Return who can do a task now; if nobody can, note why."""
-        if task.id in self.lingering:
-            self.blocked[task.id] = "its last attempt could not be stopped and has not ended yet"
-            return None
-        try:
-            return self.tree.executor(task.spec)
-        except NoExecutor as lacking:
-            self.blocked[task.id] = str(lacking)
-            return None
-
-    def _begin(self, task: Task, fence: str, executor: Executor) -> bool:
-        """Begin an attempt in a slot that was taken; return whether the slot is needed."""
-        lease = self._lease(task, fence)
-        if lease is None:
-            return False
-        self.apply(c.Begin(task=task.id, fence=fence, worker=self.tree.id))
-        self.pooling.used(task)
-        if self.blocked:
-            self.blocked.pop(task.id, None)
-        lease.attempt = task.attempt
-        job = Job(lease, executor, self.inbox.post)
-        self.jobs[fence] = job
-        self._running += 1
-        self._begun.append(job)
-        return True
-
-    def _begin_own_way(self, task: Task, own_way: Callable[[RunActor, Task, Lease], None]) -> None:
-        lease = self._lease(task, self.tree.new_fence())
-        if lease is None:
-            return
-        self.blocked.pop(task.id, None)
-        try:
-            own_way(self, task, lease)
-        except NoExecutor as lacking:
-            self.blocked[task.id] = str(lacking)
-
-    def _lease(self, task: Task, fence: str) -> Lease | None:
-        """Return the lease with its inputs bound; None if the task is skipped or fails at once."""
-        spec = task.spec
-        lease = self.lease_of(task, fence)
-        lease.attempt += 1
-        if spec.when is None and spec.inputs is None and not self.run.spec.expressions:
-            return lease
-        try:
-            if spec.when is not None and not self.tree.binder.condition(self.run, task):
-                self.apply(c.Skip(task=task.id, reason=f"when: {spec.when} is false"))
-                return None
-            self.bind(task, lease)
-        except Exception as error:  # noqa: BLE001 - it is the task that fails
-            self.apply(c.Fail(task=task.id, failure=_config(error)))
-            return None
-        return lease
-
-    def bind(self, task: Task, lease: Lease) -> None:
-        """Resolve what the definition left open; only files leave settings open."""
-        spec, binder = task.spec, self.tree.binder
-        if spec.inputs is not None:
-            lease.inputs = binder.inputs(self.run, task)
-        if self.run.spec.expressions:
-            settings = binder.settings(self.run, task)
-            lease.config, lease.env = settings.config, settings.env
-            lease.secrets = settings.secrets
-
-    def lease_of(self, task: Task, fence: str) -> Lease:
-        """Return the lease on a task's present attempt, with nothing bound."""
-        run = self.run
-        return Lease(
-            run.id,
-            task.id,
-            task.spec,
-            task.generation,
-            task.attempt,
-            fence,
-            run.spec,
-            self.tree.log_line,
-            config=task.spec.config,
-            env=task.spec.options.env,
-            answers=task.answers,
-            needs=lambda: _needs(task),
-        )
-
-    # --- ending
-
-    def _job_ended(self, job: Job) -> None:
-        lease = job.lease
-        if job.reported:
-            self._gone_at_last(job)
-            return
-        job.reported = True
-        if job.gone:
-            self._free(job)
-        else:
-            self.lingering.add(lease.task)
-        if self._is_given_up(job):
-            return
-        if lease.spec.options.timeout is not None:
-            self.tree.timers.clear(self.run.id, ("attempt", lease.task))
-        try:
-            self.apply(_command(job))
-        except Refused as stale:
-            self.tree.log.info("%s", stale)
-
-    def _is_given_up(self, job: Job) -> bool:
-        """Whether a probe was stopped only because its run is put down: it goes on waiting."""
-        leaves = self.quitting and self.tree.store.durable and self.run.stopping is None
-        return leaves and not job.slot and isinstance(job.outcome, Halted)
-
-    def _gone_at_last(self, job: Job) -> None:
-        """Let a task go on whose last attempt could not be stopped and has ended by itself."""
-        self._free(job)
-        name = job.lease.task
-        self.lingering.discard(name)
-        self.give_back(name)
-
-    def _free(self, job: Job) -> None:
-        fence = job.lease.fence
-        self.jobs.pop(fence, None)
-        if job.slot:
-            self._running -= 1
-            self.tree.slots.free(fence)
-            if job.lease.spec.options.pool is not None:
-                self.pooling.freed.append(fence)
 
     def child_ended(self, fence: str, command: Command) -> None:
         """Hear of the end of a child run."""
@@ -537,7 +344,7 @@ class RunActor:
     def _cancel_in_memory(self) -> None:
         """Cancel what nobody could take up again, as soon as nothing of it runs in a slot."""
         run = self.run
-        if not (self.tree.store.durable or self._running or run.ended or run.stopping):
+        if not (self.tree.store.durable or self.running or run.ended or run.stopping):
             self.apply(c.Cancel(reason="the engine was closed"))
 
     def close(self) -> list[str]:
@@ -556,36 +363,3 @@ class RunActor:
         self.children.clear()
         tree.board.forget(run, self.offered)
         return self.pooling.close()
-
-
-def _config(error: Exception) -> Failure:
-    return Failure(kind="config", message=str(error) or type(error).__name__)
-
-
-def _needs(task: Task) -> dict[str, Upstream]:
-    return {
-        earlier.id: Upstream(earlier.spec.name, earlier.output)
-        for earlier in task.before
-        if isinstance(earlier, Task)
-    }
-
-
-def _command(job: Job) -> Command:
-    """Return what the end of an attempt says to the run."""
-    task, fence, outcome = job.lease.task, job.lease.fence, job.outcome
-    match outcome:
-        case Done(output=output):
-            return c.Succeed(task=task, fence=fence, output=output)
-        case NotDone(message=message):
-            return c.NotReady(task=task, fence=fence, message=message)
-        case Failed(failure=failure):
-            return c.Fail(task=task, fence=fence, failure=failure)
-        case Suspended(wait=wait):
-            return c.Suspend(task=task, fence=fence, wait=wait)
-        case Halted(note=note):
-            return c.Stopped(task=task, fence=fence, note=note)
-        case None:
-            failure = failure_of(RuntimeError("a runner reported an attempt without its outcome"))
-            return c.Fail(task=task, fence=fence, failure=failure)
-        case _:
-            assert_never(outcome)

@@ -1,8 +1,7 @@
 """The engine's tree of actors: storage, timers, pools, board, one run actor for each live run.
 
-The tree runs in a shielded scope of its own, so that cancelling whoever uses the engine does not
-cut it down in the middle of a sentence: leaving :class:`Tree` stops it in order, whatever the
-reason for leaving.
+How it is entered, and left in order whatever the reason, stands in ``_lifetime``; how it comes to
+own runs, in ``_ownership``.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol
 
 import anyio
 
@@ -31,15 +29,11 @@ from ..workflow import (
     Event,
     Refused,
     Run,
-    RunOwned,
-    RunState,
-    StoreError,
     Task,
     TaskSpec,
     UnknownRun,
     UsageError,
     WorkflowSpec,
-    apply,
     events as ev,
     fold,
     start as begin_run,
@@ -48,11 +42,12 @@ from ._board import Board
 from ._children import cancel_child, tend_child
 from ._clock import Clock
 from ._execution import Binder, Executor, Lease, NoExecutor
+from ._lifetime import Lifetime
 from ._listener import listen
 from ._live import Live, new_actor
 from ._messages import Answered, Look
+from ._ownership import Ownership
 from ._pools import Pools
-from ._rows import transition
 from ._run_actor import RunActor
 from ._runners import Runners
 from ._slots import Slots
@@ -71,7 +66,7 @@ class Catalog(Protocol):
         ...
 
 
-class Tree:
+class Tree(Lifetime):
     """An engine: ``async with Tree(...) as tree``.
 
     Args:
@@ -91,8 +86,7 @@ class Tree:
     Attributes:
         live: The runs that this engine supervises.
         aside: Why runs were set aside, by run.
-        closing: Set when nothing more is to be started.
-        hasty: Whether what runs is to be stopped at once.
+        ownership: Takes up what nobody owns, and does what is said to it.
     """
 
     def __init__(
@@ -113,6 +107,7 @@ class Tree:
         within: Callable[[str], AbstractAsyncContextManager[Any]] | None = None,
         rest_after: float = 5.0,
     ) -> None:
+        super().__init__(grace)
         self.id = secrets.token_hex(6)
         self.store = store
         self.keeps_rows = bool(getattr(store, "keeps_rows", True))
@@ -130,91 +125,21 @@ class Tree:
         self.aside: dict[str, Exception] = {}
         self.recovers = recover
         self.rest_after = rest_after
-        self.closing = anyio.Event()
-        self.hasty = False
         self._executors = dict(executors)
-        self._grace = grace
-        self._grace_scope: anyio.CancelScope | None = None
-        self._on_dead_engine = on_dead_engine
-        # Whose processes were ended: they are looked for once, and not for each run.
-        self._buried = {self.id}
+        self.ownership = Ownership(self, on_dead_engine)
         self._within = nullcontext() if within is None else within(self.id)
         self._fences = 0
-        self._up = anyio.Event()
-        self._down = anyio.Event()
-        self.taking = anyio.Lock()
 
     # --- life
 
-    async def __aenter__(self) -> Self:
+    async def work(self) -> None:
+        """Open the store and supervise runs until the block is left."""
         self.clock.start()
-        self._outer = anyio.create_task_group()
-        await self._outer.__aenter__()
-        try:
-            # Not start(): cancelled, it would wait for the end of what has not been told to end.
-            self._outer.start_soon(self._serve, name="callboard engine")
-            await self._up.wait()
-        except BaseException as error:
-            self._hurry()
-            await self._leave(type(error), error, error.__traceback__)
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        if error is not None:
-            self._hurry()
-            return await self._leave(kind, error, trace)
-        self.closing.set()
-        try:
-            await self._down.wait()
-        except BaseException as interrupted:
-            # Whoever leaves has lost patience within the grace time.
-            self._hurry()
-            await self._leave(type(interrupted), interrupted, interrupted.__traceback__)
-            raise
-        return await self._leave(None, None, None)
-
-    def _hurry(self) -> None:
-        self.hasty = True
-        self.closing.set()
-        if self._grace_scope is not None:
-            self._grace_scope.cancel()
-
-    async def _leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool | None:
-        try:
-            return await self._outer.__aexit__(kind, error, trace)
-        except BaseExceptionGroup as group:
-            # One cause is raised as itself; several are worth a group.
-            only = _only(group)
-            if only is None:
-                raise
-            if only is error:
-                return False
-            raise only from only.__cause__
-
-    async def _serve(self) -> None:
-        try:
-            with anyio.CancelScope(shield=True):
-                info = EngineInfo(
-                    id=self.id,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    started_at=self.clock.wall(),
-                )
-                async with self.store.opened(info), self._within:
-                    await self._serve_opened()
-        finally:
-            self._down.set()
+        info = EngineInfo(
+            id=self.id, host=socket.gethostname(), pid=os.getpid(), started_at=self.clock.wall()
+        )
+        async with self.store.opened(info), self._within:
+            await self._serve_opened()
 
     async def _serve_opened(self) -> None:
         self.storage = Storage(self.store)
@@ -227,8 +152,8 @@ class Tree:
             async with anyio.create_task_group() as self._runs:
                 self.runners = Runners(self._runs)
                 if self.recovers:
-                    await self.resume_all()
-                self._up.set()
+                    await self.ownership.resume_all()
+                self.is_up()
                 await self.closing.wait()
                 await self._put_down()
                 self._runs.cancel_scope.cancel()
@@ -239,7 +164,7 @@ class Tree:
         if not self.hasty:
             for live in list(self.live.values()):
                 live.quit(now=False)
-            with anyio.move_on_after(self._grace) as self._grace_scope:
+            with self.within_grace():
                 await self._all_down()
         self.hasty = True
         for live in list(self.live.values()):
@@ -311,23 +236,6 @@ class Tree:
         for watcher in list(live.watchers):
             watcher(run, events)
 
-    async def prepare_end(self, run: Run) -> None:
-        """Make sure that what follows the end of a run exists before the end is written down."""
-        bad = (RunState.FAILED, RunState.TIMED_OUT, RunState.PROMISE_BROKEN)
-        if run.spec.failure_workflow is None or run.state not in bad:
-            return
-        follower = f"{run.id}.failure"
-        try:
-            if follower in self.live or await self.store.load(follower) is not None:
-                return
-            spec = self.catalog.find(run.spec.failure_workflow, run.spec.folder)
-            inputs = self.catalog.check_inputs(spec, _known_inputs(spec, run))
-            await self.start(spec, inputs, run_id=follower, parent=(run.id, None))
-        except StoreError:
-            raise
-        except Exception:
-            self.log.exception("the failure workflow of run %s cannot be started", run.id)
-
     def start_child(self, actor: RunActor, task: Task, lease: Lease, child: str) -> None:
         """Start the run that a task waits for, or take up the one that was started before."""
         self._runs.start_soon(tend_child, self, actor, task, lease, child)
@@ -384,7 +292,7 @@ class Tree:
             raise DefinitionError([f"workflow {spec.name!r} has a cycle: {error}"]) from error
         except Refused as error:
             raise DefinitionError([str(error)]) from error
-        live = self._spawn(run, events)
+        live = self.spawn(run, events)
         with anyio.CancelScope(shield=True):
             await live.stored.wait()
         if created.run not in self.aside and live.failure is not None:
@@ -393,7 +301,8 @@ class Tree:
             raise live.failure
         return live
 
-    def _spawn(self, run: Run, first: list[Event]) -> Live:
+    def spawn(self, run: Run, first: list[Event]) -> Live:
+        """Have an actor supervise a run, beginning with what is not stored of it yet."""
         self.aside.pop(run.id, None)
         live = Live(self, run.id, run, new_actor(self, run))
         self.live[run.id] = live
@@ -412,53 +321,6 @@ class Tree:
         """Whether somebody follows a run as it changes."""
         live = self.live.get(run_id)
         return live is not None and bool(live.watchers)
-
-    async def resume(self, run_id: str) -> Live | None:
-        """Take up an unfinished run that no living engine owns; None if it has ended.
-
-        Raises:
-            RunOwned: a living engine owns it.
-            UnknownRun: there is no such run.
-            UsageError: the engine is closing.
-        """
-        async with self.taking:
-            if run_id in self.live:
-                return self.live[run_id]
-            if self.closing.is_set():
-                raise UsageError("the engine is closing: it takes nothing up any more")
-            run = await self._take(run_id)
-            if run.ended:
-                await self._write(run, [], release=True)
-                return None
-            live = self._spawn(run, [])
-            live.stored.set()
-            return live
-
-    async def _take(self, run_id: str) -> Run:
-        """Make a run ours, and end what its dead owner has left running."""
-        dead = await self.store.take(run_id, self.id)
-        try:
-            if dead is not None and dead not in self._buried and self._on_dead_engine is not None:
-                await anyio.to_thread.run_sync(self._on_dead_engine, dead)
-                self._buried.add(dead)
-            return await self.load(run_id)
-        except Exception as error:
-            # It is ours now, and nobody works on it: whoever asks for it learns why.
-            self.aside[run_id] = error
-            raise
-
-    async def resume_all(self) -> list[str]:
-        """Take up every unfinished run that no living engine owns; return their ids."""
-        taken: list[str] = []
-        for run_id in await self.store.unowned():
-            try:
-                if await self.resume(run_id) is not None:
-                    taken.append(run_id)
-            except (RunOwned, UnknownRun, UsageError) as lost:
-                self.log.info("%s", lost)
-            except Exception:
-                self.log.exception("run %s cannot be taken up", run_id)
-        return taken
 
     async def load(self, run_id: str) -> Run:
         """Return a run as it is stored, folded anew.
@@ -524,73 +386,8 @@ class Tree:
         if live is not None and not live.resting:
             live.post(Answered())
 
-    async def command(self, run_id: str, command: Command, *, posted: bool = False) -> bool:
-        """Say a command to a run and wait until what followed is stored.
-
-        Args:
-            run_id: The run.
-            command: What is said.
-            posted: It came through the store; :meth:`answered` must follow.
-
-        Returns:
-            Whether this engine goes on supervising the run; if not, what followed is only recorded.
-
-        Raises:
-            Refused: it does not fit; nothing changed.
-            RunOwned: a living engine owns the run: post the command to it.
-        """
-        while not await self.ask(run_id, command, posted=posted):
-            async with self.taking:
-                if run_id not in self.live:
-                    return await self._command_stored(run_id, command)
-        return True
-
-    async def _command_stored(self, run_id: str, command: Command) -> bool:
-        run = await self._take(run_id)
-        try:
-            events, _ = apply(
-                run, command, self.clock.wall(), draw=self.draw, output_of=self.output_of
-            )
-        except Refused:
-            await self._write(run, [], release=True)
-            raise
-        goes_on = not run.ended and self.recovers and not self.closing.is_set()
-        try:
-            if run.ended:
-                await self.prepare_end(run)
-            await self._write(run, events, release=not goes_on)
-        except Exception:
-            # It is ours, and nobody works on it: others may take it up.
-            await self._write(await self.load(run_id), [], release=True)
-            raise
-        if goes_on:
-            self._spawn(run, []).stored.set()
-        return goes_on
-
-    async def _write(self, run: Run, events: list[Event], *, release: bool) -> None:
-        now = self.clock.wall()
-        await self.storage.commit(transition(run, events, self.id, now, release=release))
-        if run.ended:
-            self.aside.pop(run.id, None)
-
     def look(self) -> None:
         """Let every run look again whether it can start something: an executor was added."""
         for live in self.live.values():
             if not live.resting:
                 live.post(Look(again=True))
-
-
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException | None:
-    """Return the one error that a group holds, however deep; None if it holds several."""
-    only = group.exceptions[0]
-    if len(group.exceptions) > 1:
-        return None
-    if isinstance(only, BaseExceptionGroup):
-        return _only(cast("BaseExceptionGroup[BaseException]", only))
-    return only
-
-
-def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:
-    """Return what a failure workflow is told, as far as it declares it."""
-    told = {"run": run.id, "workflow": run.spec.name, "state": str(run.state), "reason": run.reason}
-    return {name: value for name, value in told.items() if name in spec.inputs or name == "run"}

@@ -244,13 +244,13 @@ class Engine:
             UnknownRun: there is no such run.
         """
         full = await self.full_id(run_id)
-        return RunHandle(self, full, await self._tree.resume(full))
+        return RunHandle(self, full, await self._tree.ownership.resume(full))
 
     async def resume_all(self) -> list[RunHandle]:
         """Carry on every unfinished run that no living engine owns."""
         return [
             RunHandle(self, run_id, self._tree.live.get(run_id))
-            for run_id in await self._tree.resume_all()
+            for run_id in await self._tree.ownership.resume_all()
         ]
 
     # --- the board
@@ -310,7 +310,7 @@ class Engine:
         """
         while True:
             try:
-                return await self._tree.command(run_id, command)
+                return await self._tree.ownership.command(run_id, command)
             except RunOwned as owned:
                 if await post_and_wait(self._store, run_id, command, owned):
                     return True

@@ -74,13 +74,13 @@ def opens(new_store: NewStore, anyio_backend: Any) -> Opens:
 def _note_runs(engine: cb.Engine) -> dict[str, Live]:
     seen: dict[str, Live] = {}
     tree = engine.tree
-    spawn = tree._spawn
+    spawn = tree.spawn
 
     def noting(run: Run, first: list[Any]) -> Live:
         seen[run.id] = live = spawn(run, first)
         return live
 
-    tree._spawn = noting  # type: ignore[method-assign]
+    tree.spawn = noting  # type: ignore[method-assign]
     return seen
 
 

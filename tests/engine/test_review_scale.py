@@ -96,6 +96,6 @@ async def test_what_a_dead_engine_left_running_is_ended_once(
             await store.take(run, "dead")
     ended: list[str] = []
     async with opens(new_store()) as engine:
-        engine.tree._on_dead_engine = ended.append
+        engine.tree.ownership._on_dead_engine = ended.append
         assert len(await engine.resume_all()) == 3
     assert ended == ["dead"]

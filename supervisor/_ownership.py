@@ -1,0 +1,136 @@
+"""Which runs are an engine's: it takes up those that no living engine owns, and lets them go.
+
+A command to a run that nobody supervises is done here: the run is taken, changed, and given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from ..workflow import Command, Event, Refused, Run, RunOwned, UnknownRun, UsageError, apply
+from ._children import prepare_end
+from ._live import Live
+from ._rows import transition
+
+if TYPE_CHECKING:
+    from ._tree import Tree
+
+
+class Ownership:
+    """Takes runs up and does what is said to runs that nobody supervises.
+
+    Args:
+        tree: The engine.
+        on_dead_engine: Called with the id of a dead engine before a run of its is taken over.
+
+    Attributes:
+        taking: Held while a run is taken, so that nobody takes it twice.
+    """
+
+    def __init__(self, tree: Tree, on_dead_engine: Callable[[str], object] | None) -> None:
+        self._tree = tree
+        self._on_dead_engine = on_dead_engine
+        # Whose processes were ended: they are looked for once, and not for each run.
+        self._buried = {tree.id}
+        self.taking = anyio.Lock()
+
+    async def resume(self, run_id: str) -> Live | None:
+        """Take up an unfinished run that no living engine owns; None if it has ended.
+
+        Raises:
+            RunOwned: a living engine owns it.
+            UnknownRun: there is no such run.
+            UsageError: the engine is closing.
+        """
+        async with self.taking:
+            if run_id in self._tree.live:
+                return self._tree.live[run_id]
+            if self._tree.closing.is_set():
+                raise UsageError("the engine is closing: it takes nothing up any more")
+            run = await self._take(run_id)
+            if run.ended:
+                await self._write(run, [], release=True)
+                return None
+            live = self._tree.spawn(run, [])
+            live.stored.set()
+            return live
+
+    async def _take(self, run_id: str) -> Run:
+        """Make a run ours, and end what its dead owner has left running."""
+        dead = await self._tree.store.take(run_id, self._tree.id)
+        try:
+            if dead is not None and dead not in self._buried and self._on_dead_engine is not None:
+                await anyio.to_thread.run_sync(self._on_dead_engine, dead)
+                self._buried.add(dead)
+            return await self._tree.load(run_id)
+        except Exception as error:
+            # It is ours now, and nobody works on it: whoever asks for it learns why.
+            self._tree.aside[run_id] = error
+            raise
+
+    async def resume_all(self) -> list[str]:
+        """Take up every unfinished run that no living engine owns; return their ids."""
+        taken: list[str] = []
+        for run_id in await self._tree.store.unowned():
+            try:
+                if await self.resume(run_id) is not None:
+                    taken.append(run_id)
+            except (RunOwned, UnknownRun, UsageError) as lost:
+                self._tree.log.info("%s", lost)
+            except Exception:
+                self._tree.log.exception("run %s cannot be taken up", run_id)
+        return taken
+
+    async def command(self, run_id: str, command: Command, *, posted: bool = False) -> bool:
+        """Say a command to a run and wait until what followed is stored.
+
+        Args:
+            run_id: The run.
+            command: What is said.
+            posted: It came through the store; :meth:`answered` must follow.
+
+        Returns:
+            Whether this engine goes on supervising the run; if not, what followed is only recorded.
+
+        Raises:
+            Refused: it does not fit; nothing changed.
+            RunOwned: a living engine owns the run: post the command to it.
+        """
+        while not await self._tree.ask(run_id, command, posted=posted):
+            async with self.taking:
+                if run_id not in self._tree.live:
+                    return await self._command_stored(run_id, command)
+        return True
+
+    async def _command_stored(self, run_id: str, command: Command) -> bool:
+        tree = self._tree
+        run = await self._take(run_id)
+        try:
+            events, _ = apply(
+                run, command, tree.clock.wall(), draw=tree.draw, output_of=tree.output_of
+            )
+        except Refused:
+            await self._write(run, [], release=True)
+            raise
+        goes_on = not run.ended and tree.recovers and not tree.closing.is_set()
+        try:
+            if run.ended:
+                await prepare_end(tree, run)
+            await self._write(run, events, release=not goes_on)
+        except Exception:
+            # It is ours, and nobody works on it: others may take it up.
+            await self._write(await tree.load(run_id), [], release=True)
+            raise
+        if goes_on:
+            tree.spawn(run, []).stored.set()
+        return goes_on
+
+    async def _write(self, run: Run, events: list[Event], *, release: bool) -> None:
+        tree = self._tree
+        written = transition(run, events, tree.id, tree.clock.wall(), release=release)
+        await tree.storage.commit(written)
+        if run.ended:
+            tree.aside.pop(run.id, None)
