@@ -18,8 +18,8 @@ from ._errors import UsageError
 TEXT_LENGTH_MAX = 64 * 1024
 COUNT_DIGITS_MAX = 9
 GUARD_WORDS = frozenset({"no", "only", "at", "exactly", "sealed", "closed"})
+SHOWN_MAX = 80
 
-_SHOWN_MAX = 80
 _WORD = re.compile(r"[^\W_](?:\w|[-.](?=\w))*")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _SHAPE = re.compile(
@@ -59,7 +59,7 @@ class Token:
     def __str__(self) -> str:
         if self.kind == "end":
             return "the end"
-        return _shortened(self.source if self.kind == "quoted" else f'"{self.source}"')
+        return shortened(self.source if self.kind == "quoted" else f'"{self.source}"')
 
     @property
     def is_name(self) -> bool:
@@ -130,6 +130,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f'did you mean "{folded[near[0]]}"?' if near else ""
 
 
+def shortened(text: str) -> str:
+    """Cut off what is too long for a message."""
+    return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
+
+
 def shape_name(name: str) -> str:
     """Write a label as it stands in a shape."""
     return _quoted_unless(name, _WORD.fullmatch(name) and name not in GUARD_WORDS | {"where"})
@@ -178,10 +183,6 @@ def _skip_space(text: str, at: int) -> int:
 def _excerpt(text: str, at: int) -> str:
     """Return what stands around a place, on one line."""
     line = re.sub(r"\s", " ", text)
-    start = 0 if len(line) <= _SHOWN_MAX else max(0, min(at, len(line)) - _SHOWN_MAX // 2)
-    end = start + _SHOWN_MAX
+    start = 0 if len(line) <= SHOWN_MAX else max(0, min(at, len(line)) - SHOWN_MAX // 2)
+    end = start + SHOWN_MAX
     return f"'{'…' * (start > 0)}{line[start:end]}{'…' * (end < len(line))}'"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"

@@ -145,14 +145,14 @@ class _Parser:
 
     def _item(self) -> Shape:
         start = self.next
-        self._count(1, start)
         if self._is_loop():
             self.at += 2
+            self._count(1, start)
             item = self._closed(start)
             lo, hi = self._bounds() or (1, None)
             shape = rounds(item, lo, hi)
         elif self._take("("):
-            item = EMPTY if self._take(")") else self._closed(start)
+            item = self._empty(start) if self._take(")") else self._closed(start)
             shape = self._suffixed(item)
         else:
             shape = self._suffixed(self._atom())
@@ -168,6 +168,7 @@ class _Parser:
         bounds = self._bounds()
         if bounds is None:
             return item
+        self._count(1, suffix)
         if isinstance(item, Wild):
             self._refuse(
                 suffix,
@@ -210,21 +211,23 @@ class _Parser:
     def _int(self, digits: str, token: Token) -> int:
         return count(digits.strip(), self.text, "shape", token.column)
 
+    def _empty(self, start: Token) -> Shape:
+        self._count(1, start)
+        return EMPTY
+
     def _atom(self) -> Shape:
-        place = self._place()
-        if self._take("..."):
-            return Wild(place)
-        name = self.next
-        if place is not None and (name.is_sign("(") or self._is_loop()):
-            self._refuse_place(place, 'found "("')
-        if not name.is_name:
+        place, token = self._place(), self.next
+        if place is not None and (token.is_sign("(") or self._is_loop()):
+            self._refuse_place(place, token, "")
+        if not (token.is_name or token.is_sign("...")):
             self._refuse_here(_ITEM if place is None else 'a task or "..."')
         self.at += 1
-        if name.kind == "quoted" or name.value not in self.starts:
-            return Lab(name.value, place)
-        if place is not None:
-            self._refuse_place(place, f"found {name}, which stands for a shape,")
-        return self._resolve(name)
+        if token.is_word(*self.starts):
+            if place is not None:
+                self._refuse_place(place, token, ", which stands for a shape,")
+            return self._resolve(token)
+        self._count(1, token)
+        return Lab(token.value, place) if token.is_name else Wild(place)
 
     def _place(self) -> str | None:
         word = self.next
@@ -262,8 +265,8 @@ class _Parser:
         if self.nodes > NODES_MAX:
             self._refuse(
                 token,
-                f'found more than {NODES_MAX:,} tasks and groups, those that "where" stands for '
-                "counted at each use; promise less at once",
+                f"found more than {NODES_MAX:,} tasks, loops and suffixes, a name defined by "
+                '"where" counted as what it stands for; promise less at once',
             )
 
     # -- errors -----------------------------------------------------------------------------------
@@ -279,11 +282,11 @@ class _Parser:
             token, f"found a nesting deeper than {DEPTH_MAX} levels; leave needless parentheses out"
         )
 
-    def _refuse_place(self, place: str, found: str) -> NoReturn:
+    def _refuse_place(self, place: str, token: Token, which: str) -> NoReturn:
         self._refuse(
-            self.next,
-            f'{found} where "{place}=" names the place of one task; write it directly before '
-            f'the task, inside the parentheses, as in "({place}=M -> N)*"',
+            token,
+            f'found {token}{which} where "{place}=" names the place of one task; '
+            f'write it directly before the task, as in "({place}=M -> N)*"',
         )
 
     def _advice(self) -> str:
