@@ -17,13 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import attrs
 
 from ._promise_tokens import shape_name
-
-NO_LABELS: frozenset[str] = frozenset()
 
 # How tightly an expression binds, loosest first: each is put in parentheses where it stands
 # directly in one that binds at least as tightly.
@@ -34,20 +32,12 @@ _CHOICE, _SIDES, _STEPS, _ITEM = range(4)
 class Lab:
     """One task with this label; `place` is the name by which the place is addressed."""
 
+    nullable: ClassVar[bool] = False
+    has_wild: ClassVar[bool] = False
+    depth: ClassVar[int] = 1
+
     label: str
     place: str | None = None
-
-    @property
-    def nullable(self) -> bool:
-        return False
-
-    @property
-    def has_wild(self) -> bool:
-        return False
-
-    @property
-    def depth(self) -> int:
-        return 1
 
     @cached_property
     def labels(self) -> frozenset[str]:
@@ -61,23 +51,12 @@ class Lab:
 class Wild:
     """Anything at all, any number of times: `...`."""
 
+    nullable: ClassVar[bool] = True
+    has_wild: ClassVar[bool] = True
+    depth: ClassVar[int] = 1
+    labels: ClassVar[frozenset[str]] = frozenset()
+
     place: str | None = None
-
-    @property
-    def nullable(self) -> bool:
-        return True
-
-    @property
-    def has_wild(self) -> bool:
-        return True
-
-    @property
-    def depth(self) -> int:
-        return 1
-
-    @property
-    def labels(self) -> frozenset[str]:
-        return NO_LABELS
 
     def __str__(self) -> str:
         return _placed(self.place) + "..."
@@ -87,99 +66,65 @@ class Wild:
 class Empty:
     """Nothing: `()`."""
 
-    @property
-    def nullable(self) -> bool:
-        return True
-
-    @property
-    def has_wild(self) -> bool:
-        return False
-
-    @property
-    def depth(self) -> int:
-        return 1
-
-    @property
-    def labels(self) -> frozenset[str]:
-        return NO_LABELS
+    nullable: ClassVar[bool] = True
+    has_wild: ClassVar[bool] = False
+    depth: ClassVar[int] = 1
+    labels: ClassVar[frozenset[str]] = frozenset()
 
     def __str__(self) -> str:
         return "()"
 
 
 @attrs.frozen(cache_hash=True)
-class Seq:
-    """One after another: `A -> B`."""
+class _Several:
+    """What a shape of several items knows of itself: computed when first asked, and kept."""
 
     items: tuple[Shape, ...]
 
     @cached_property
     def nullable(self) -> bool:
+        """Whether it can be completed without any task."""
         return all(item.nullable for item in self.items)
 
     @cached_property
     def has_wild(self) -> bool:
+        """Whether `...` is in it."""
         return any(item.has_wild for item in self.items)
 
     @cached_property
     def depth(self) -> int:
-        return _depth(self.items)
+        """How many levels its tree has."""
+        return 1 + max((item.depth for item in self.items), default=0)
 
     @cached_property
     def labels(self) -> frozenset[str]:
-        return _labels(self.items)
+        """The labels that it names."""
+        return frozenset[str]().union(*[item.labels for item in self.items])
+
+
+@attrs.frozen(cache_hash=True)
+class Seq(_Several):
+    """One after another: `A -> B`."""
 
     def __str__(self) -> str:
         return " -> ".join(_inside(item, _STEPS) for item in self.items)
 
 
 @attrs.frozen(cache_hash=True)
-class Par:
+class Par(_Several):
     """Side by side, with no order between them: `A & B`."""
-
-    items: tuple[Shape, ...]
-
-    @cached_property
-    def nullable(self) -> bool:
-        return all(item.nullable for item in self.items)
-
-    @cached_property
-    def has_wild(self) -> bool:
-        return any(item.has_wild for item in self.items)
-
-    @cached_property
-    def depth(self) -> int:
-        return _depth(self.items)
-
-    @cached_property
-    def labels(self) -> frozenset[str]:
-        return _labels(self.items)
 
     def __str__(self) -> str:
         return " & ".join(_inside(item, _SIDES) for item in self.items)
 
 
 @attrs.frozen(cache_hash=True)
-class Alt:
+class Alt(_Several):
     """Exactly one of these: `A | B`; with `Empty` as the last, `A?`."""
-
-    items: tuple[Shape, ...]
 
     @cached_property
     def nullable(self) -> bool:
         return any(item.nullable for item in self.items)
-
-    @cached_property
-    def has_wild(self) -> bool:
-        return any(item.has_wild for item in self.items)
-
-    @cached_property
-    def depth(self) -> int:
-        return _depth(self.items)
-
-    @cached_property
-    def labels(self) -> frozenset[str]:
-        return _labels(self.items)
 
     def __str__(self) -> str:
         *others, last = self.items
@@ -190,15 +135,16 @@ class Alt:
 
 
 @attrs.frozen(cache_hash=True)
-class Map:
-    """From `lo` to `hi` instances side by side, `None` being no limit: `M*`, `M+`, `M{2,5}`."""
+class _Counted:
+    """What a shape of `lo` to `hi` times one item knows of itself; `hi` None is no limit."""
 
     item: Shape
     lo: int
     hi: int | None
 
     def __attrs_post_init__(self) -> None:
-        assert _is_interval(self.lo, self.hi)
+        assert self.lo >= 0
+        assert self.hi is None or self.lo <= self.hi
 
     @cached_property
     def nullable(self) -> bool:
@@ -217,36 +163,18 @@ class Map:
     def labels(self) -> frozenset[str]:
         return self.item.labels
 
+
+@attrs.frozen(cache_hash=True)
+class Map(_Counted):
+    """Instances side by side: `M*`, `M+`, `M{2,5}`."""
+
     def __str__(self) -> str:
         return _inside(self.item, _ITEM) + _times(self.lo, self.hi)
 
 
 @attrs.frozen(cache_hash=True)
-class Loop:
-    """From `lo` to `hi` rounds one after another, each of fresh tasks: `loop(E){1,5}`."""
-
-    item: Shape
-    lo: int
-    hi: int | None
-
-    def __attrs_post_init__(self) -> None:
-        assert _is_interval(self.lo, self.hi)
-
-    @cached_property
-    def nullable(self) -> bool:
-        return self.lo == 0 or self.item.nullable
-
-    @property
-    def has_wild(self) -> bool:
-        return self.item.has_wild
-
-    @cached_property
-    def depth(self) -> int:
-        return 1 + self.item.depth
-
-    @property
-    def labels(self) -> frozenset[str]:
-        return self.item.labels
+class Loop(_Counted):
+    """Rounds one after another, each of fresh tasks: `loop(E){1,5}`."""
 
     def __str__(self) -> str:
         match self.lo, self.hi:
@@ -346,18 +274,6 @@ def _unwrapped(items: tuple[Shape, ...]) -> Shape | None:
             return item
         case _:
             return None
-
-
-def _is_interval(lo: int, hi: int | None) -> bool:
-    return lo >= 0 and (hi is None or lo <= hi)
-
-
-def _depth(items: tuple[Shape, ...]) -> int:
-    return 1 + max((item.depth for item in items), default=0)
-
-
-def _labels(items: tuple[Shape, ...]) -> frozenset[str]:
-    return NO_LABELS.union(*[item.labels for item in items])
 
 
 def _tightness(shape: Shape) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from callboard.workflow import UsageError
 from callboard.workflow._guard_text import (
@@ -200,6 +200,8 @@ def test_a_guard_that_no_text_says_cannot_be_made(made: Callable[[], GuardSpec])
 few = st.text("ab*", max_size=8)
 
 
+@example("ab*ba", "aba")  # the ends may not overlap,
+@example("*b*b", "ab")  # and nothing in between may reach into the end
 @given(few, st.text("ab", max_size=8))
 def test_a_star_stands_for_any_characters(pattern: str, label: str) -> None:
     assert matches(pattern, label) == fnmatch.fnmatchcase(label, pattern)
