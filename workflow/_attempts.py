@@ -8,8 +8,10 @@ from . import commands as c, events as ev
 from ._deadlines import start_timers, wait_timer
 from ._deciding import Deciding
 from ._definition import Failure
-from ._failing import attempt_failed, task_failed
+from ._failing import attempt_failed, end_well, take_back, task_failed
+from ._keeping import violation
 from ._passing_on import pass_on
+from ._restarting import stop_held
 from ._run import Task
 from ._states import NOT_READY, SKIPPED, SUCCEEDED
 from ._stopping import cancelled, ended_by_stop
@@ -51,10 +53,23 @@ def _wait(d: Deciding, task: Task, wait: Wait, *, attempt: int, fence: str | Non
 
 def succeed(d: Deciding, command: c.Succeed) -> None:
     """An attempt did its work, even if it was to be stopped meanwhile."""
-    d.leased(command.task, command.fence)
+    task = d.leased(command.task, command.fence)
     if d.stops:
         d.stops.pop(command.fence, None)
+    run = d.run
+    if run.broken is not None and run.broken.fence == command.fence:
+        task_failed(d, task, violation(run))
+        return
+    if task.binds or run.growth.guards.owed:
+        if not end_well(d, task):
+            d.stops.pop(command.fence, None)
+            task_failed(d, task, violation(run))
+            return
     d.emit(ev.TaskSettled(at=d.now, task=command.task, state=SUCCEEDED, output=command.output))
+    if task.again:
+        for target in task.again:
+            d.emit(ev.RestartRequested(at=d.now, task=target, by=task.id, again=True))
+        stop_held(d)
 
 
 def succeed_step(d: Deciding, command: c.SucceedStep) -> None:
@@ -113,6 +128,9 @@ def lose(d: Deciding, command: c.Lose) -> None:
         return
     lost = task.spec.options.lost
     if lost == "retry" and task.losses < LOSSES_MAX and not d.closing:
+        if not take_back(d, task):
+            task_failed(d, task, violation(d.run))
+            return
         d.emit(ev.TaskReleased(at=d.now, task=task.id, reason=command.reason, lost=True))
     elif lost == "ask" and not d.closing:
         message = f"{command.reason}: answer true to run it again, false to let it fail"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import attrs
 
 from . import events as ev
 from ._definition import Failure
-from ._errors import Refused, StaleFence
+from ._errors import CallboardError, Refused, StaleFence
 from ._evolve import evolve
-from ._run import Run, Task
-from ._states import READY, TaskState
+from ._run import Part, Run, Task
+from ._states import READY, SKIPPED, TaskState
 from .commands import Effect
 from .events import Event
 
@@ -24,6 +25,8 @@ class Deciding:
         stops: Which timeouts attempts are being stopped for, by fence.
         events: What has happened so far; all of it is folded into the run already.
         effects: What is to be done about it.
+        answers: What each command of a batch made: ids, or None.
+        failure: Why whoever said the command is told that it failed, though it had an effect.
     """
 
     run: Run
@@ -32,6 +35,8 @@ class Deciding:
     stops: dict[str, str]
     events: list[Event]
     effects: list[Effect]
+    answers: list[Any] = attrs.field(factory=list[Any])
+    failure: CallboardError | None = None
 
     def emit(self, event: Event) -> None:
         """Let something happen."""
@@ -95,15 +100,38 @@ class Deciding:
         error: Failure | None = None,
     ) -> None:
         """Let a task come to its end without an output."""
+        if task.binds:
+            self._lapse(task, done=state is SKIPPED)
         self.emit(
             ev.TaskSettled(at=self.now, task=task.id, state=state, reason=reason, error=error)
         )
 
     def settle_all(self, tasks: Iterable[Task], state: TaskState, reason: str) -> None:
         """Let tasks that nobody works on come to their end together."""
-        names = in_order(tasks)
+        together = sorted(tasks, key=lambda each: each.seq)
+        for task in together:
+            if task.binds:
+                self._lapse(task, done=False)
+        names = in_order(together)
         if names:
             self.emit(ev.TasksSettled(at=self.now, tasks=names, state=state, reason=reason))
+
+    def _lapse(self, owner: Task, *, done: bool) -> None:
+        """Give up the holes of a task that ends without success: obligations bind no more.
+
+        What waits for a hole of a task that counts as done goes on; other holes stay as they are,
+        and count for what is behind them like the task itself.
+        """
+        for part in list(owner.binds or ()):
+            if not isinstance(part, Part) or part.closed or part.lapsed:
+                continue
+            if len(part.owners) > 1:
+                self.emit(ev.HoleLeft(at=self.now, hole=part.address, by=owner.id))
+            elif done:
+                reason = f"its owner {owner.id!r} was skipped"
+                self.emit(ev.HoleClosed(at=self.now, hole=part.address, reason=reason, by=owner.id))
+            else:
+                self.emit(ev.HoleLapsed(at=self.now, hole=part.address, by=owner.id))
 
     def refuse_ended(self, done: str) -> None:
         """Refuse what only a living run can have done to it."""

@@ -39,6 +39,10 @@ ERROR_KINDS: Final = (
 """What an error's ``kind`` may be."""
 
 
+MAX_TASKS: Final = 1_000_000
+"""How many tasks a run may have if its definition does not say."""
+
+
 def _nothing() -> dict[str, Any]:
     return {}
 
@@ -131,6 +135,25 @@ class TaskSpec:
 
 
 @attrs.frozen(kw_only=True)
+class HoleSpec:
+    """A hole that is there from the start.
+
+    Attributes:
+        id: Unique among the holes of the run.
+        shape: What may come into it.
+        owner: The task that fills it; None leaves it to a person.
+        after: What it stands behind: ids of tasks, and of holes behind a ``#``.
+        before: What stands behind it.
+    """
+
+    id: str
+    shape: str
+    owner: str | None = None
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
 class InputSpec:
     """One declared input of a workflow: its JSON type, and what it is when nobody says.
 
@@ -156,6 +179,12 @@ class WorkflowSpec:
         output: An expression (with its ``${{ }}``) or plain JSON.
         folder: What relative paths and imports start from.
         expressions: Whether texts in it may hold ``${{ }}``; otherwise references are data.
+        promises: What holds from the start, each as a text.
+        holes: Where tasks may still come.
+        templates: How tasks are done that are created by their name alone.
+        flow: Whether the graph came from a ``flow:``: then tasks come only into holes, and a name
+            that has become certain becomes a task by itself.
+        max_tasks: How many tasks a run may have, against what grows for ever.
     """
 
     name: str
@@ -171,6 +200,10 @@ class WorkflowSpec:
     promises: tuple[str, ...] = ()
     folder: str | None = None
     expressions: bool = False
+    holes: tuple[HoleSpec, ...] = ()
+    templates: tuple[TaskSpec, ...] = ()
+    flow: bool = False
+    max_tasks: int = MAX_TASKS
 
 
 @attrs.frozen(kw_only=True)

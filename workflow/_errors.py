@@ -8,8 +8,8 @@
     ├── RunFailed             the run ended failed, not_ready or timed_out: ``.run_id``, ``.result``
     │   └── PromiseBroken     the run ended promise_broken
     ├── RunCancelled          the run was cancelled
-    ├── PromiseRefused        a promise cannot hold; nothing changed
     ├── Refused               a command does not fit the state it met; nothing changed
+    │   ├── PromiseRefused    a promise cannot hold
     │   └── StaleFence        it came from an attempt that is no longer the current one
     ├── UnknownRun            no run has this id (also a LookupError)
     ├── RunOwned              a living engine owns the run: ``.owner``
@@ -49,7 +49,16 @@ class RunFailed(CallboardError):
 
 
 class PromiseBroken(RunFailed):
-    """A run did what a promise ruled out, and was ended for it."""
+    """A run did what a promise ruled out, and was ended for it.
+
+    ``promise`` is its text, if it is known.
+    """
+
+    def __init__(
+        self, message: str, *, run_id: str, result: Any = None, promise: str | None = None
+    ) -> None:
+        super().__init__(message, run_id=run_id, result=result)
+        self.promise = promise
 
 
 class RunCancelled(CallboardError):
@@ -61,16 +70,30 @@ class RunCancelled(CallboardError):
         self.result = result
 
 
-class PromiseRefused(CallboardError):
+class Refused(CallboardError):
+    """A command does not fit the state it met; nothing has changed.
+
+    ``kind`` is a word for programs: ``refused``, or why the graph cannot change like this:
+    ``ambiguous``, ``closed``, ``cycle``, ``exists``, ``started``, ``unknown``, ``entangled``.
+    """
+
+    def __init__(self, message: str, *, kind: str = "refused") -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class PromiseRefused(Refused):
     """A promise is untrue already, or would leave no way to finish; nothing has changed."""
 
-
-class Refused(CallboardError):
-    """A command does not fit the state it met; nothing has changed."""
+    def __init__(self, message: str, *, kind: str = "promise_refused") -> None:
+        super().__init__(message, kind=kind)
 
 
 class StaleFence(Refused):
     """A command came from an attempt that has ended or was replaced; it had no effect."""
+
+    def __init__(self, message: str, *, kind: str = "stale") -> None:
+        super().__init__(message, kind=kind)
 
 
 class UnknownRun(CallboardError, LookupError):

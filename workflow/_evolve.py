@@ -8,13 +8,15 @@ does not fit is a bug and raises.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import typing
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from . import events as ev
 from ._errors import InternalError, Refused
-from ._graph import Vertex, add_edge, descendants, rank_all
-from ._run import Hole, Run, Task
+from ._evolve_growth import found_growth, grow, rebuild
+from ._graph import Vertex, rank_all
+from ._run import Run, Task
 from ._states import (
     CUT_OFF,
     PENDING,
@@ -30,7 +32,7 @@ from ._states import (
     RunState,
     TaskState,
 )
-from .events import Event
+from .events import Event, Growing
 
 LETS_GO = frozenset({SUCCEEDED, SKIPPED})
 """What a task is settled as when its successors may go on."""
@@ -59,13 +61,19 @@ def new_run(event: ev.RunCreated) -> Run:
         tasks[spec.id] = Task(spec.id, seq, [], [], spec=spec, seq=seq)
     if len(tasks) < len(event.spec.tasks):
         raise Refused(_twice(event))
-    _link(run)
-    run.unsettled = run.counts[PENDING] = len(tasks)
+    run.unsettled = run.counts[PENDING] = run.next_seq = len(tasks)
     run.changed = dict(tasks)
+    _define(run)
     for task in tasks.values():
         if not task.open:
             _make_ready(run, task, event.at)
     return run
+
+
+def _define(run: Run) -> None:
+    """Put the graph of the definition into a run."""
+    _link(run)
+    found_growth(run, len(run.tasks))
 
 
 def _twice(event: ev.RunCreated) -> str:
@@ -188,6 +196,11 @@ def _attempt_started(run: Run, event: ev.AttemptStarted) -> None:
     task.fence = event.fence
     task.worker = event.worker
     task.reason = None
+    if task.named is not None:
+        task.named = None
+    if task.again:
+        task.again = ()
+    task.since = run.version
     _note_start(run, task, event.at)
     run.active[event.task] = task
 
@@ -281,6 +294,8 @@ def _tasks_settled(run: Run, event: ev.TasksSettled) -> None:
 
 def _restart_requested(run: Run, event: ev.RestartRequested) -> None:
     run.restarting[event.task] = event.by
+    if event.again:
+        run.agains.add(event.task)
     _hold(run)
 
 
@@ -290,42 +305,46 @@ def _hold(run: Run) -> None:
 
 def _forget_restarts(run: Run) -> None:
     run.restarting.clear()
+    run.agains.clear()
     run.held.clear()
 
 
 def _tasks_restarted(run: Run, event: ev.TasksRestarted) -> None:
     if run.restarting.pop(event.task, "") != "":
         _hold(run)
+    run.agains.discard(event.task)
+    if event.again:
+        rounds = run.growth.rounds
+        rounds[event.task] = rounds.get(event.task, 0) + 1
     anew = set(event.tasks)
     run.order = [name for name in run.order if name not in anew]
     scope = [run.tasks[name] for name in event.tasks]
-    holes = _holes_anew(run, scope)
     for task in scope:
         _new_generation(run, task)
-    for hole in holes:
-        hole.released = False
-    for vertex in (*scope, *holes):
-        vertex.open = sum(not earlier.released for earlier in vertex.before)
-    for hole in holes:
-        hole.open += not hole.closed
-    for task in scope:
-        if not task.open:
-            _make_ready(run, task, event.at)
+    if run.growth.log or run.holes:
+        _build_without(run, _made_by(run, anew), event.at, "archived")
+    else:
+        for task in scope:
+            task.open = sum(not earlier.released for earlier in task.before)
+        for task in scope:
+            if not task.open:
+                _make_ready(run, task, event.at)
     if run.ended:
         _reopen(run, event.at)
 
 
-def _holes_anew(run: Run, scope: list[Task]) -> list[Hole]:
-    """Return the holes that restarting these tasks touches; what they had closed opens again."""
-    if not run.holes:
-        return []
-    began = {task.id for task in scope if task.first_at is not None}
-    owned = [hole for hole in run.holes.values() if hole.owner in began]
-    for hole in owned:
-        run.open_holes += hole.closed
-        hole.closed = False
-    behind = {each for each in descendants([*scope, *owned]) if isinstance(each, Hole)}
-    return list(behind.union(owned))
+def _made_by(run: Run, tasks: Collection[str]) -> set[int]:
+    """Return the numbers of what these tasks have made, and of what became of their holes."""
+    holes = {hole.name for hole in run.holes.values() if hole.owner in tasks}
+    return {
+        number
+        for number, event in run.growth.log.items()
+        if event.by in tasks
+        or (isinstance(event, _ABOUT_HOLES) and run.growth.parts[event.hole].hole.name in holes)
+    }
+
+
+_ABOUT_HOLES = (ev.HoleClosed, ev.HoleGiven, ev.HoleLapsed, ev.HoleNarrowed, ev.HoleLeft)
 
 
 def _new_generation(run: Run, task: Task) -> None:
@@ -335,41 +354,87 @@ def _new_generation(run: Run, task: Task) -> None:
     task.generation += 1
     task.attempt = task.failures = task.losses = 0
     task.released = False
-    task.answers = ()
+    task.answers = task.again = ()
+    task.named = None
     task.output = task.error = task.reason = task.settled_by = None
     task.ready_at = task.first_at = task.started_at = task.ended_at = task.retry_at = None
 
 
-# --- holes ----------------------------------------------------------------------------------------
+# --- growth ---------------------------------------------------------------------------------------
 
 
-def _hole_opened(run: Run, event: ev.HoleOpened) -> None:
-    # Ranks are a permutation: moving vertices keeps the set of them, so the next number is free.
-    rank = len(run.tasks) + len(run.holes)
-    hole = Hole(f"#{event.hole}", rank, open=1, shape=event.shape, owner=event.owner)
-    run.holes[event.hole] = hole
-    run.open_holes += 1
-    for name in event.after:
-        earlier = run.vertex(name)
-        if add_edge(earlier, hole):
-            hole.open += not earlier.released
-    for name in event.before:
-        follower = run.vertex(name)
-        if add_edge(hole, follower):
-            follower.open += 1
-            if isinstance(follower, Task) and follower.state is READY:
-                _unready(run, follower)
+def _grown(run: Run, event: Growing) -> None:
+    for task in grow(run, event, run.version):
+        _adjust(run, task, event.at)
+    if not isinstance(event, _CAN_LET_GO):
+        return
+    address = event.part if isinstance(event, ev.TaskAdded) else event.hole
+    if address is not None:
+        part = run.growth.parts.get(address)
+        for joint in () if part is None else (part, part.hole):
+            if not joint.open and not joint.released:
+                _release(run, joint, event.at)
+        hole = run.holes.get(address)
+        if hole is not None and not hole.open and not hole.released:
+            _release(run, hole, event.at)
     if run.restarting:
         _hold(run)
 
 
-def _hole_closed(run: Run, event: ev.HoleClosed) -> None:
-    hole = run.holes[event.hole]
-    hole.closed = True
-    hole.open -= 1
-    run.open_holes -= 1
-    if not hole.open:
-        _release(run, hole, event.at)
+_CAN_LET_GO = (ev.TaskAdded, ev.HoleOpened, ev.HoleClosed, ev.HoleNarrowed)
+
+
+def _adjust(run: Run, task: Task, at: float) -> None:
+    """Make a task that has not begun ready or pending, as what is in front of it says."""
+    if task.state is PENDING and not task.open:
+        _make_ready(run, task, at)
+    elif task.state is READY and task.open:
+        _unready(run, task)
+
+
+def _growth_undone(run: Run, event: ev.GrowthUndone) -> None:
+    _build_without(run, event.records, event.at, "withdrawn: the attempt that created it failed")
+
+
+def _build_without(run: Run, dropped: Collection[int], at: float, why: str) -> None:
+    for gone in rebuild(run, dropped, _define):
+        forget(run, gone)
+        gone.reason = why
+        run.changed[gone.id] = gone
+    for task in run.tasks.values():
+        _adjust(run, task, at)
+    if run.restarting:
+        _hold(run)
+
+
+def forget(run: Run, task: Task) -> None:
+    """Take out of all counts a task that is not in the graph any more."""
+    _leave(run, task)
+    run.unsettled -= task.state not in SETTLED
+    run.counts[task.state] -= 1
+    task.state = SKIPPED
+    run.changed.pop(task.id, None)
+    run.restarting.pop(task.id, None)
+    if task.first_at is not None:
+        run.order.remove(task.id)
+
+
+def roll_back(run: Run, version: int, at: float) -> None:
+    """Take back what happened since a version, if it only changed the graph and is told nowhere."""
+    for gone in rebuild(run, range(version + 1, run.version + 1), _define):
+        forget(run, gone)
+    for task in run.tasks.values():
+        _adjust(run, task, at)
+    run.version = version
+
+
+def _again_asked(run: Run, event: ev.AgainAsked) -> None:
+    task = run.tasks[event.task]
+    task.again = (*task.again, event.target)
+
+
+def _promise_violated(run: Run, event: ev.PromiseViolated) -> None:
+    run.broken = event
 
 
 # --- the run --------------------------------------------------------------------------------------
@@ -441,6 +506,8 @@ _EVOLVE: dict[type[Any], Any] = {
     ev.TasksSettled: _tasks_settled,
     ev.RestartRequested: _restart_requested,
     ev.TasksRestarted: _tasks_restarted,
-    ev.HoleOpened: _hole_opened,
-    ev.HoleClosed: _hole_closed,
+    ev.GrowthUndone: _growth_undone,
+    ev.AgainAsked: _again_asked,
+    ev.PromiseViolated: _promise_violated,
+    **dict.fromkeys(typing.get_args(Growing), _grown),
 }

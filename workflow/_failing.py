@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from . import events as ev
 from ._deciding import Deciding
 from ._definition import Failure
+from ._errors import PromiseBroken
+from ._intervals import TooEntangled
+from ._keeping import Broken, Mark, too_entangled, violation
+from ._owning import pass_parts, undo_attempt
 from ._passing_on import pass_on
 from ._retry import next_delay
 from ._run import Task
@@ -24,9 +28,54 @@ def attempt_failed(d: Deciding, task: Task, failure: Failure) -> None:
     if delay is None:
         task_failed(d, task, failure)
         return
+    if not take_back(d, task):
+        task_failed(d, task, violation(d.run))
+        return
     at = d.now + delay
     d.emit(ev.RetryScheduled(at=d.now, task=task.id, error=failure, retry_at=at))
     d.effects.append(SetTimer(what="retry", at=at, task=task.id))
+
+
+def take_back(d: Deciding, task: Task) -> bool:
+    """Undo what an attempt has made that is to be followed by another; return whether it can be."""
+    mark = Mark.of(d, task)
+    try:
+        undo_attempt(d, task)
+    except (Broken, TooEntangled) as error:
+        mark.take_back(d)
+        break_run(d, task, error if isinstance(error, Broken) else too_entangled())
+        return False
+    return True
+
+
+def end_well(d: Deciding, task: Task) -> bool:
+    """Pass on what a task owns that has done its work; return whether no promise was broken."""
+    mark = Mark.of(d, task)
+    try:
+        pass_parts(d, task)
+    except (Broken, TooEntangled) as error:
+        mark.take_back(d)
+        break_run(d, task, error if isinstance(error, Broken) else too_entangled())
+        return False
+    return True
+
+
+def break_run(d: Deciding, task: Task, broken: Broken) -> None:
+    """End the run because a task did what a promise rules out."""
+    d.emit(
+        ev.PromiseViolated(
+            at=d.now,
+            text=broken.text,
+            message=str(broken),
+            task=task.id,
+            attempt=task.attempt,
+            fence=task.fence,
+        )
+    )
+    reason = f"task {task.id!r} broke the promise {broken.text!r}: {broken}"
+    d.failure = PromiseBroken(reason, run_id=d.run.id, promise=broken.text)
+    if d.run.stopping is None:
+        stop_run(d, RunState.PROMISE_BROKEN, reason, task.id)
 
 
 def task_failed(d: Deciding, task: Task, failure: Failure) -> None:

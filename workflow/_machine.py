@@ -29,9 +29,12 @@ from ._attempts import (
 from ._by_hand import answer, pause, settle, unpause
 from ._deadlines import due, queued_timers, run_timer
 from ._deciding import Deciding
+from ._errors import PromiseRefused
 from ._ending import OutputOf, end_if_over
 from ._evolve import new_run
-from ._holes import close_hole, open_hole
+from ._growing import add_certain, grow
+from ._intervals import TooEntangled
+from ._keeping import Broken, check_growth, look_at_all
 from ._restarting import begin_anew, restart
 from ._run import Run
 from ._stopping import cancel, stopped
@@ -87,12 +90,33 @@ def start(
     Raises:
         Refused: the definition names a task twice or needs one that it does not have.
         CycleError: it has a cycle.
+        PromiseRefused: what it promises cannot hold together.
     """
     run = new_run(created)
     d = Deciding(run, created.at, _longest, {}, [created], [])
+    if run.holes or created.spec.promises:
+        _check_promises(d)
     end_if_over(d, output_of)
     d.effects.extend([*run_timer(run), *queued_timers(run, run.tasks.values())])
     return run, d.events, d.effects
+
+
+def _check_promises(d: Deciding) -> None:
+    """Judge what a definition promises, all of it together."""
+    run = d.run
+    over = next(
+        (g for g in run.growth.guards.tasks.values() if g.hi is not None and g.count > g.hi), None
+    )
+    if over is not None:
+        raise PromiseRefused(f"{over.high_text!r} is untrue: there are {over.count} such tasks")
+    look_at_all(run)
+    try:
+        check_growth(d, None)
+    except Broken as broken:
+        raise PromiseRefused(f"{broken.text!r} cannot hold: {broken}") from broken
+    except TooEntangled as error:
+        raise PromiseRefused("these promises are too entangled to keep exactly") from error
+    add_certain(d)
 
 
 _DECIDE: Final[dict[type[Any], Callable[[Deciding, Any], None]]] = {
@@ -113,6 +137,5 @@ _DECIDE: Final[dict[type[Any], Callable[[Deciding, Any], None]]] = {
     c.Restart: restart,
     c.Settle: settle,
     c.Answer: answer,
-    c.OpenHole: open_hole,
-    c.CloseHole: close_hole,
+    c.Grow: grow,
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ._deciding import Deciding
 from ._graph import Vertex
-from ._run import Task
+from ._run import Part, Task
 from ._states import (
     CANCELLED,
     PENDING,
@@ -34,6 +34,8 @@ def blockers(tasks: Iterable[Task]) -> list[Task]:
         seen.add(vertex)
         if not isinstance(vertex, Task):
             stack.extend(vertex.before)
+            if isinstance(vertex, Part) and vertex.lapsed:
+                stack.extend(vertex.owners)
         elif vertex.state in SETTLED:
             found.add(vertex)
     return sorted(found, key=lambda each: each.seq)
@@ -70,7 +72,7 @@ def _doomed(task: Task) -> list[Task]:
     # it.
     doomed: set[Task] = set()
     seen: set[Vertex] = set()
-    stack: list[Vertex] = list(task.after)
+    stack: list[Vertex] = [*task.after, *(task.binds or ())]
     while stack:
         vertex = stack.pop()
         if vertex in seen or vertex.released:

@@ -14,7 +14,9 @@ from typing import Any, Final
 import attrs
 
 from ._definition import WorkflowSpec
-from ._run import Run, Task
+from ._picture_graph import drawn
+from ._run import Part, Run, Task
+from ._shapes import Alt, Loop, Map, Wild
 from ._states import TaskState
 
 
@@ -66,6 +68,8 @@ class Node:
         state: The state of a task of a run; None for holes and for tasks of a definition.
         shape: What may still come into a hole.
         note: What else there is to say in a few words.
+        owner: Who fills a hole.
+        joint: Whether it only joins edges.
     """
 
     id: str
@@ -73,6 +77,8 @@ class Node:
     state: TaskState | None = None
     shape: str | None = None
     note: str | None = None
+    owner: str | None = None
+    joint: bool = False
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -81,6 +87,11 @@ class Node:
         if self.note is not None:
             second.append(self.note)
         return (self.label, " · ".join(second)) if second else (self.label,)
+
+    @property
+    def kind(self) -> str:
+        """What it is: task, hole or joint."""
+        return "joint" if self.joint else "task" if self.shape is None else "hole"
 
     @property
     def look(self) -> Look:
@@ -107,11 +118,12 @@ class Picture:
             "nodes": [
                 {
                     "id": node.id,
-                    "kind": "task" if node.shape is None else "hole",
+                    "kind": node.kind,
                     "label": node.label,
                     "state": None if node.state is None else str(node.state),
                     "shape": node.shape,
                     "note": node.note,
+                    **({} if node.owner is None else {"owner": node.owner}),
                 }
                 for node in self.nodes
             ],
@@ -154,22 +166,29 @@ class Picture:
 
 def picture(run: Run) -> Picture:
     """Return the picture of a run as of now."""
-    holes = [
-        Node(
-            id=hole.id,
-            label=hole.shape,
-            shape=hole.shape,
-            note="closed" if hole.closed else "more may come",
-        )
-        for hole in run.holes.values()
-    ]
-    vertices = (*run.tasks.values(), *run.holes.values())
+    graph = drawn(run)
     return Picture(
         title=f"{run.spec.name} · {run.id}",
         caption=_caption(run),
-        nodes=(*(_node(task) for task in run.tasks.values()), *holes),
-        edges=tuple((earlier.id, each.id) for each in vertices for earlier in each.before),
+        nodes=(
+            *(_node(task) for task in graph.tasks),
+            *(_opening(each.part) for each in graph.openings),
+            *(Node(id=name, label="", joint=True) for name in graph.joints),
+        ),
+        edges=tuple(graph.edges),
     )
+
+
+def _opening(part: Part) -> Node:
+    shape = str(part.residual)
+    owners = ", ".join(repr(each.id) for each in part.owners)
+    if part.lapsed:
+        note = "nothing comes any more: its owner did not succeed"
+    elif isinstance(part.shape, (Map, Loop, Wild)):
+        note = "more may come"
+    else:
+        note = "one of these will come" if isinstance(part.shape, Alt) else "will come"
+    return Node(id=part.id, label=shape, shape=shape, note=note, owner=owners or None)
 
 
 def _node(task: Task) -> Node:

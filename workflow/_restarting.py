@@ -54,7 +54,8 @@ def begin_anew(d: Deciding) -> None:
 def start_anew(d: Deciding, name: str, tasks: list[Task], by: str | None) -> None:
     """Begin a new generation of these tasks; an ended run is open again."""
     ended = d.run.ended
-    d.emit(ev.TasksRestarted(at=d.now, task=name, tasks=in_order(tasks), by=by))
+    again = name in d.run.agains
+    d.emit(ev.TasksRestarted(at=d.now, task=name, tasks=in_order(tasks), by=by, again=again))
     pass_on_to(d, tasks)
     if ended:
         d.effects.extend(run_timer(d.run))

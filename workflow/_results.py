@@ -10,8 +10,11 @@ import attrs
 
 from ._definition import Failure, TaskSpec
 from ._errors import PromiseBroken, Refused, RunCancelled, RunFailed
+from ._graph import Vertex
 from ._message import message
-from ._run import Hole, Run, Task
+from ._promise_states import state_of
+from ._run import Hole, Part, Run, Task
+from ._shapes import Loop, Map, Wild
 from ._states import ENDED, FAILED, NOT_READY, SETTLED, SUCCEEDED, RunState, TaskState
 
 Json: TypeAlias = Any
@@ -108,12 +111,35 @@ def _needs(task: Task) -> tuple[str, ...]:
     # Edges only come, they never go: as many as were defined are those that were defined.
     if len(task.before) == len(defined):
         return defined
-    return tuple([earlier.id for earlier in task.before])
+    return _names(task.before)
+
+
+def _names(vertices: Iterable[Vertex]) -> tuple[str, ...]:
+    """Return the ids of vertices, looking through places that tasks stand in."""
+    found: dict[str, None] = {}
+    for vertex in vertices:
+        if isinstance(vertex, Part) and vertex.filled is not None:
+            found[vertex.filled.id] = None
+        elif isinstance(vertex, Part) and vertex.closed and not isinstance(vertex.shape, _JOINTS):
+            found.update(dict.fromkeys(_names(vertex.ends or vertex.before)))
+        else:
+            found[vertex.id] = None
+    return tuple(found)
+
+
+_JOINTS = (Map, Loop, Wild)
+"""What may have many tasks in it: it stays between them and what follows."""
 
 
 @attrs.frozen(kw_only=True)
 class HoleResult:
-    """A place where tasks may still come, or could have."""
+    """A hole, or a part of one: where tasks may still come, or could have.
+
+    Attributes:
+        shape: What may still come into it; of one that is closed, what could have.
+        owner: Who fills it.
+        state: ``settled`` (closed), ``holding`` (open, nothing must come), ``owed``.
+    """
 
     id: str
     shape: str
@@ -121,17 +147,51 @@ class HoleResult:
     tasks: tuple[str, ...]
     needs: tuple[str, ...]
     open: bool
+    state: str
 
     @classmethod
-    def of(cls, hole: Hole) -> HoleResult:
-        """Return a hole as it stands."""
+    def all_of(cls, run: Run) -> tuple[HoleResult, ...]:
+        """Return all holes of a run, and of their parts those that say more."""
+        whole = [cls._of_hole(run, hole) for hole in run.holes.values()]
+        parts = [
+            cls._of_part(part)
+            for part in run.growth.parts.values()
+            if part.address != part.hole.name
+            and (isinstance(part.shape, _JOINTS) or not part.closed)
+        ]
+        return (*whole, *parts)
+
+    @classmethod
+    def _of_hole(cls, run: Run, hole: Hole) -> HoleResult:
+        root = run.growth.parts.get(hole.name)
+        if root is not None:
+            return attrs.evolve(cls._of_part(root), tasks=tuple(hole.tasks))
+        parts = [part for part in run.growth.parts.values() if part.hole is hole]
+        owed = hole.abandoned or any(
+            not part.closed and not part.residual.nullable for part in parts
+        )
         return cls(
-            id=hole.id.removeprefix("#"),
-            shape=hole.shape,
+            id=hole.name,
+            shape=str(hole.shape),
             owner=hole.owner,
             tasks=tuple(hole.tasks),
-            needs=tuple(earlier.id for earlier in hole.before),
+            needs=_names(hole.before),
             open=not hole.closed,
+            state="owed" if owed else "settled" if hole.closed else "holding",
+        )
+
+    @classmethod
+    def _of_part(cls, part: Part) -> HoleResult:
+        owner = next((each.id for each in part.owners), None)
+        owed = part.lapsed or not part.closed and not part.residual.nullable
+        return cls(
+            id=part.address,
+            shape=str(part.shape if part.closed else part.residual),
+            owner=owner or (part.hole.owner if part.closed else None),
+            tasks=tuple(part.tasks),
+            needs=_names(part.before),
+            open=not part.closed,
+            state="owed" if owed else "settled" if part.closed else "holding",
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -142,7 +202,26 @@ class HoleResult:
             "owner": self.owner,
             "tasks": list(self.tasks),
             "open": self.open,
+            "state": self.state,
         }
+
+
+@attrs.frozen(kw_only=True)
+class PromiseResult:
+    """A promise.
+
+    Attributes:
+        by: The task that made it; None for those of the definition.
+        state: ``settled``, ``holding``, ``owed`` or ``broken``.
+    """
+
+    text: str
+    by: str | None
+    state: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Return it as JSON."""
+        return attrs.asdict(self)
 
 
 @attrs.frozen(kw_only=True)
@@ -192,7 +271,7 @@ class RunResult:
     tasks: Mapping[str, TaskResult]
     order: tuple[str, ...]
     holes: tuple[HoleResult, ...] = ()
-    promises: tuple[str, ...] = ()
+    promises: tuple[PromiseResult, ...] = ()
 
     def __repr__(self) -> str:
         """Say what the run came to: all of it may be a million tasks."""
@@ -218,8 +297,11 @@ class RunResult:
             output=run.output,
             tasks={name: TaskResult.of(task) for name, task in run.tasks.items()},
             order=tuple(run.order),
-            holes=tuple(HoleResult.of(hole) for hole in run.holes.values()),
-            promises=run.spec.promises,
+            holes=HoleResult.all_of(run) if run.holes else (),
+            promises=tuple(
+                PromiseResult(text=each.text, by=each.by, state=state_of(run, each))
+                for each in run.growth.promises
+            ),
         )
 
     # --- how it went ------------------------------------------------------------------------------
@@ -388,9 +470,12 @@ class RunResult:
         self, vertex: str, needs: Mapping[str, tuple[str, ...]], open_holes: set[str]
     ) -> set[str]:
         found: set[str] = set()
-        stack = list(needs[vertex])
+        stack, seen = list(needs[vertex]), set[str]()
         while stack:
             need = stack.pop()
+            if need in seen:
+                continue
+            seen.add(need)
             if need not in self.tasks:
                 stack.extend(needs[need])
             if need in open_holes or (need in self.tasks and not self.tasks[need].done):
@@ -414,7 +499,6 @@ class RunResult:
     def to_json(self) -> dict[str, Json]:
         """Return it as JSON; where a run that succeeded stands is no question."""
         halted = self.state is not RunState.SUCCEEDED
-        settled = "settled" if self.state in ENDED else "holding"
         return {
             "run": self.run,
             "workflow": self.workflow,
@@ -428,7 +512,7 @@ class RunResult:
             "tasks": {name: task.to_json() for name, task in self.tasks.items()},
             "order": list(self.order),
             "holes": [hole.to_json() for hole in self.holes],
-            "promises": [{"text": t, "by": None, "state": settled} for t in self.promises],
+            "promises": [promise.to_json() for promise in self.promises],
             "frontier": [item.to_json() for item in self.frontier()] if halted else [],
             "boundary": self.boundary() if halted else [],
         }

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
 
 from ._definition import Failure, TaskSpec, WorkflowSpec
 from ._errors import Refused
-from ._graph import Vertex
+from ._graph import GAP, Vertex, rank_all
+from ._growth import Growth
+from ._shapes import Loop, Map, Shape, Wild
 from ._states import ENDED, PENDING, READY, RunState, TaskState
-from .events import Wait
+from .events import PromiseViolated, Wait
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -35,6 +38,11 @@ class Task(Vertex):
         started_at: When its latest attempt began.
         settled_by: Who settled it by hand.
         queued: Whether it has an entry in :attr:`Run.ready`.
+        created_by: The task that created it; None for what was registered.
+        part: Where in a hole it was created, if it was.
+        named: How many tasks of each label the present attempt has created without a key.
+        since: The number of the event with which the present attempt began.
+        again: Tasks that are to be done anew when the present attempt succeeds.
     """
 
     spec: TaskSpec = attrs.field(kw_only=True)
@@ -59,16 +67,99 @@ class Task(Vertex):
     created_by: str | None = None
     settled_by: str | None = None
     queued: bool = False
+    part: Part | None = None
+    named: dict[str, int] | None = None
+    again: tuple[str, ...] = ()
+    since: int = 0
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Hole(Vertex):
-    """A place where tasks may still come; until it is closed, it stops what is behind it."""
+    """A region of the graph where tasks may still come, and the joint at its end.
 
-    shape: str = attrs.field(kw_only=True)
+    Attributes:
+        shape: What was promised to come into it.
+        owner: Who had it when it was opened.
+        open_parts: Its parts into which tasks may still come.
+        abandoned: Whether an owner ended without success: nothing comes any more, and what is
+            behind it does not go on.
+        tasks: What was created in it.
+    """
+
+    shape: Shape = attrs.field(kw_only=True)
     owner: str | None = None
-    closed: bool = False
+    open_parts: int = 0
+    abandoned: bool = False
     tasks: list[str] = attrs.field(factory=list[str])
+
+    @property
+    def name(self) -> str:
+        """Its id without the sign that tells it from a task."""
+        return self.id[1:]
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing comes into it any more."""
+        return not self.open_parts
+
+
+@attrs.define(eq=False, weakref_slot=False)
+class Part(Vertex):
+    """A place in a hole, and the joint that what follows it waits for.
+
+    Sub-expressions become parts as they are reached: the next step of an instance of a map, the
+    sides of a ``&``.  Its id is its address behind a ``#``.
+
+    Attributes:
+        shape: What may still come, without what has come already.
+        inside: The address of the instance or hole that it stands in.
+        starts: What everything that comes into it runs after.
+        closed: Whether nothing comes into it directly any more.
+        lapsed: Whether its owner ended without success while it was open.
+        begun: How many instances or rounds were begun.
+        tail: For a loop, the end of its latest round.
+        filled: The task that stands in it, if it was a place for one.
+        ends: What stands in it, if it was a choice that was taken.
+        tasks: What was created in it.
+        made: The number of the event that brought it about; 0 is the definition.
+    """
+
+    hole: Hole = attrs.field(kw_only=True)
+    shape: Shape = attrs.field(kw_only=True)
+    inside: str = attrs.field(kw_only=True)
+    starts: tuple[Vertex, ...] = ()
+    closed: bool = False
+    lapsed: bool = False
+    begun: int = 0
+    tail: tuple[Vertex, ...] = ()
+    filled: Task | None = None
+    ends: tuple[Vertex, ...] = ()
+    tasks: list[str] = attrs.field(factory=list[str])
+    made: int = 0
+
+    @property
+    def address(self) -> str:
+        """How it is named from outside."""
+        return self.id[1:]
+
+    @property
+    def residual(self) -> Shape:
+        """What may still come into it."""
+        shape = self.shape
+        if isinstance(shape, (Map, Loop)) and self.begun and (shape.lo or shape.hi is not None):
+            hi = None if shape.hi is None else shape.hi - self.begun
+            return type(shape)(shape.item, max(0, shape.lo - self.begun), hi)
+        return shape
+
+    @property
+    def owners(self) -> list[Task]:
+        """Who may fill it: one task, or for a ``...`` all that stand in it and can speak."""
+        return [each for each in self.bound or () if isinstance(each, Task)]
+
+    @property
+    def is_wild(self) -> bool:
+        """Whether anything may come into it."""
+        return isinstance(self.shape, Wild)
 
 
 ReadyEntry: TypeAlias = tuple[float, int, Task]
@@ -89,10 +180,14 @@ class Run:
         version: How many events were folded into it.
         counts: How many tasks are in each state.
         unsettled: Tasks that have not come to an end.
-        open_holes: Holes that are not closed.
+        open_holes: Holes that are not closed, apart from abandoned ones.
+        growth: What there is to know only about graphs that grow.
+        next_seq: The number of the next creation.
+        broken: How a promise was broken, if one was.
         active: Tasks that are running or waiting, by id.
         ready: The queue behind :meth:`pop_ready`.
         restarting: Tasks asked to be restarted whose scope has not stopped yet, with who asked.
+        agains: Those of them that a task asked for by ``again``.
         held: Tasks that must not start because they are about to be restarted.
         changed: Tasks that changed since :meth:`take_changed` was called.
         order: Ids of tasks by their first start.
@@ -122,9 +217,13 @@ class Run:
     active: dict[str, Task] = attrs.field(factory=dict[str, Task])
     ready: list[ReadyEntry] = attrs.field(factory=list[ReadyEntry])
     restarting: dict[str, str | None] = attrs.field(factory=dict[str, "str | None"])
+    agains: set[str] = attrs.field(factory=set[str])
     held: set[str] = attrs.field(factory=set[str])
     changed: dict[str, Task] = attrs.field(factory=dict[str, Task])
     order: list[str] = attrs.field(factory=list[str])
+    growth: Growth = attrs.field(factory=Growth)
+    next_seq: int = 0
+    broken: PromiseViolated | None = None
 
     def __repr__(self) -> str:
         """Say which run it is: all of it may be a million tasks."""
@@ -158,12 +257,10 @@ class Run:
     def scope_of(self, name: str) -> list[Task]:
         """Return what a restart of this task does anew, in creation order.
 
-        That is the least set that holds the task and, with each task, all behind it and behind the
-        holes it owns.
+        That is the least set that holds the task and, with each task, all behind it, all it has
+        created, and all behind the holes it owns or owned.
         """
-        owned: dict[str | None, list[Hole]] = {}
-        for hole in self.holes.values():
-            owned.setdefault(hole.owner, []).append(hole)
+        below = self._below()
         scope: set[Vertex] = set()
         stack: list[Vertex] = [self.tasks[name]]
         while stack:
@@ -171,8 +268,52 @@ class Run:
             if vertex not in scope:
                 scope.add(vertex)
                 stack.extend(vertex.after)
-                stack.extend(owned.get(vertex.id, ()))
+                stack.extend(vertex.binds or ())
+                stack.extend(below.get(vertex.id, ()))
         return sorted((each for each in scope if isinstance(each, Task)), key=_seq)
+
+    def _below(self) -> dict[str, list[Vertex]]:
+        """Return what tasks have created, and the holes that they had when these were opened."""
+        below: dict[str, list[Vertex]] = {}
+        for hole in self.holes.values():
+            if hole.owner is not None:
+                below.setdefault(hole.owner, []).append(hole)
+        if self.growth.log:
+            for task in self.tasks.values():
+                if task.created_by is not None:
+                    below.setdefault(task.created_by, []).append(task)
+        return below
+
+    # --- ranks
+
+    def vertices(self) -> list[Vertex]:
+        """Return everything that stands in the runs-after order."""
+        return [*self.tasks.values(), *self.holes.values(), *self.growth.parts.values()]
+
+    def rerank(self) -> None:
+        """Make room between all ranks."""
+        self.growth.roomy = True
+        rank_all(self.vertices(), GAP)
+
+    def rank_between(
+        self, earlier: Sequence[Vertex], later: Sequence[Vertex], *, joint: bool = False
+    ) -> int:
+        """Return a rank above those of some vertices and below those of others.
+
+        Args:
+            earlier: What the new vertex will run after.
+            later: What will run after it.
+            joint: Whether others will go between it and what is in front of it.
+        """
+        if not self.growth.roomy:
+            self.rerank()
+        low = max((each.rank for each in earlier), default=-GAP)
+        high = min((each.rank for each in later), default=low + 2 * GAP)
+        if low + 1 >= high > low:
+            self.rerank()
+            return self.rank_between(earlier, later, joint=joint)
+        # Out of order so far, adding the edges will tell whether it can be.
+        return low + (max(1, high - low >> 10) if joint else 1)
 
     def take_changed(self) -> list[Task]:
         """Return the tasks that changed since the last call."""

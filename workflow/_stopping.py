@@ -12,7 +12,8 @@ from . import commands as c, events as ev
 from ._deadlines import overdue
 from ._deciding import Deciding
 from ._definition import Failure
-from ._failing import attempt_failed, stop_run, task_failed
+from ._failing import attempt_failed, stop_run, take_back, task_failed
+from ._keeping import violation
 from ._passing_on import pass_on
 from ._run import Task
 from ._states import CANCELLED
@@ -29,6 +30,9 @@ def stopped(d: Deciding, command: c.Stopped) -> None:
     if d.closing:
         cancelled(d, task, d.run.reason or "interrupted", command.note)
     else:
+        if not take_back(d, task):
+            task_failed(d, task, violation(d.run))
+            return
         d.emit(ev.TaskReleased(at=d.now, task=task.id, reason="interrupted"))
 
 
@@ -41,7 +45,9 @@ def ended_by_stop(d: Deciding, task: Task, note: str | None) -> bool:
     """
     run = d.run
     asked = d.stops.pop(task.fence or "", None)
-    if run.stopping is not None:
+    if run.broken is not None and run.broken.fence == task.fence:
+        task_failed(d, task, violation(run))
+    elif run.stopping is not None:
         cancelled(d, task, run.reason or "cancelled", note)
     elif task.id in run.held:
         cancelled(d, task, RESTARTING, note)

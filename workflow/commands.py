@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from ._definition import Failure
+from ._definition import Failure, TaskSpec
 from ._message import message
 from ._states import RunState, TaskState
 from .events import Wait
@@ -161,22 +161,112 @@ class Answer:
     by: str | None = None
 
 
+# --- growing --------------------------------------------------------------------------------------
+
+
+@message
+class AddTask:
+    """Create a task.
+
+    Attributes:
+        new: How it is done, if that is said; its id and name do not count.  A name alone takes
+            what the definition says of tasks with that name.
+        inputs: What it is given, instead of what ``new`` or the definition says.
+        key: What makes it the same task when a later attempt creates it again; by default its
+            label and its number among the creator's creations.
+        after: What it runs after, and so where it may stand.
+        before: What runs after it, likewise.
+        into: A hole, an instance in it, or one place.
+    """
+
+    name: str
+    new: TaskSpec | None = None
+    key: str | None = None
+    inputs: Any = None
+    after: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
+    into: str | None = None
+
+
+@message
+class AddEdge:
+    """Let a task that has not started run after another one."""
+
+    source: str
+    target: str
+
+
 @message
 class OpenHole:
-    """Put a place for tasks to come into the graph."""
+    """Put a place for tasks to come into the graph.
 
-    hole: str
+    Attributes:
+        hole: Its id; made up if not given.
+        owner: Who fills it; whoever opens it if not given.
+    """
+
     shape: str
+    hole: str | None = None
     owner: str | None = None
     after: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
 
 
 @message
-class CloseHole:
-    """Nothing more comes into a hole."""
+class GiveHole:
+    """Let another task fill a hole, or a part of it."""
 
     hole: str
+    to: str
+
+
+@message
+class CloseHole:
+    """Nothing more comes into a hole, or into a part of it."""
+
+    hole: str
+
+
+@message
+class Promise:
+    """From now on this holds."""
+
+    text: str
+
+
+@message
+class Style:
+    """Let a task, or an edge as a pair of ids, look different."""
+
+    target: str | tuple[str, str]
+    label: str | None = None
+    color: str | None = None
+
+
+@message
+class Again:
+    """Do a task and all behind it anew when this attempt succeeds."""
+
+    task: str
+
+
+Creation: TypeAlias = AddTask | AddEdge | OpenHole | GiveHole | CloseHole | Promise | Style | Again
+"""What changes a graph while it runs."""
+
+
+@message
+class Grow:
+    """Change the graph: all of it or nothing.
+
+    What was made is told by :attr:`~callboard.workflow.Deciding.answers`, one for each command.
+
+    Attributes:
+        task: The task that says it, under its lease; None for a person.
+    """
+
+    commands: tuple[Creation, ...]
+    task: str | None = None
+    fence: str | None = None
 
 
 Command: TypeAlias = (
@@ -197,8 +287,7 @@ Command: TypeAlias = (
     | Restart
     | Settle
     | Answer
-    | OpenHole
-    | CloseHole
+    | Grow
 )
 
 

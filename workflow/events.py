@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
-from ._definition import Failure, WorkflowSpec
+from ._definition import Failure, TaskSpec, WorkflowSpec
 from ._message import message
 from ._states import RunState, TaskState
 
@@ -198,6 +198,7 @@ class RestartRequested:
     at: float
     task: str
     by: str | None = None
+    again: bool = False
 
 
 @message
@@ -208,6 +209,42 @@ class TasksRestarted:
     at: float
     task: str
     tasks: tuple[str, ...]
+    by: str | None = None
+    again: bool = False
+
+
+# --- growth: what changes the graph; a run keeps these, and restarts take some of them away --------
+
+
+@message
+class TaskAdded:
+    """A task exists that was not in the definition.
+
+    Attributes:
+        new: The task; its ``needs`` are the edges that were named.
+        by: Who created it: a task, or nobody for a person.
+        before: What runs after it.
+        part: The address of the place that it takes; a ``...`` of an open run has none.
+        path: Where in what may still come there it stands.
+    """
+
+    kind: ClassVar[str] = "task_added"
+    at: float
+    new: TaskSpec
+    by: str | None = None
+    before: tuple[str, ...] = ()
+    part: str | None = None
+    path: tuple[int, ...] = ()
+
+
+@message
+class EdgeAdded:
+    """A task runs after another one that it did not run after before."""
+
+    kind: ClassVar[str] = "edge_added"
+    at: float
+    source: str
+    target: str
     by: str | None = None
 
 
@@ -222,17 +259,142 @@ class HoleOpened:
     owner: str | None
     after: tuple[str, ...]
     before: tuple[str, ...]
+    by: str | None = None
+
+
+@message
+class HoleGiven:
+    """A hole, or a part of it, has another owner; without one, nobody has it any more."""
+
+    kind: ClassVar[str] = "hole_given"
+    at: float
+    hole: str
+    to: str
+    by: str | None = None
+
+
+@message
+class HoleLeft:
+    """One of several owners of a ``...`` has come to its end."""
+
+    kind: ClassVar[str] = "hole_left"
+    at: float
+    hole: str
+    by: str
 
 
 @message
 class HoleClosed:
-    """No more tasks come into this hole."""
+    """No more tasks come into this hole, or into this part of it."""
 
     kind: ClassVar[str] = "hole_closed"
     at: float
     hole: str
     reason: str | None = None
+    by: str | None = None
 
+
+@message
+class HoleNarrowed:
+    """Less may come into this part of a hole: what no way to the end leads through is gone."""
+
+    kind: ClassVar[str] = "hole_narrowed"
+    at: float
+    hole: str
+    shape: str
+    by: str | None = None
+
+
+@message
+class HoleLapsed:
+    """The owner of this part ended without success: nothing comes, and what waits for it ends."""
+
+    kind: ClassVar[str] = "hole_lapsed"
+    at: float
+    hole: str
+    by: str
+
+
+@message
+class PromiseMade:
+    """From now on this holds."""
+
+    kind: ClassVar[str] = "promise_made"
+    at: float
+    text: str
+    by: str | None = None
+
+
+@message
+class Styled:
+    """Something looks different: a task by its id, or an edge as a pair of ids."""
+
+    kind: ClassVar[str] = "styled"
+    at: float
+    target: str | tuple[str, str]
+    label: str | None = None
+    color: str | None = None
+    by: str | None = None
+
+
+# --- growth: what follows -------------------------------------------------------------------------
+
+
+@message
+class GrowthUndone:
+    """What an unsuccessful attempt had made, and nothing stands on, is taken away again.
+
+    Attributes:
+        records: The numbers of the events that made it.
+    """
+
+    kind: ClassVar[str] = "growth_undone"
+    at: float
+    task: str
+    records: tuple[int, ...]
+
+
+@message
+class AgainAsked:
+    """When the attempt succeeds, ``target`` and all behind it will be done anew."""
+
+    kind: ClassVar[str] = "again_asked"
+    at: float
+    task: str
+    target: str
+
+
+@message
+class PromiseViolated:
+    """An attempt did what a promise rules out; the run is being stopped for it.
+
+    Attributes:
+        text: The promise.
+        message: What was done, in a sentence.
+    """
+
+    kind: ClassVar[str] = "promise_violated"
+    at: float
+    text: str
+    message: str
+    task: str | None = None
+    attempt: int = 0
+    fence: str | None = None
+
+
+Growing: TypeAlias = (
+    TaskAdded
+    | EdgeAdded
+    | HoleOpened
+    | HoleGiven
+    | HoleLeft
+    | HoleClosed
+    | HoleNarrowed
+    | HoleLapsed
+    | PromiseMade
+    | Styled
+)
+"""What changes the graph."""
 
 Event: TypeAlias = (
     RunCreated
@@ -251,8 +413,10 @@ Event: TypeAlias = (
     | TasksSettled
     | RestartRequested
     | TasksRestarted
-    | HoleOpened
-    | HoleClosed
+    | Growing
+    | GrowthUndone
+    | AgainAsked
+    | PromiseViolated
 )
 
 EVENTS: dict[str, type[Event]] = {
@@ -274,8 +438,19 @@ EVENTS: dict[str, type[Event]] = {
         TasksSettled,
         RestartRequested,
         TasksRestarted,
+        TaskAdded,
+        EdgeAdded,
         HoleOpened,
+        HoleGiven,
+        HoleLeft,
         HoleClosed,
+        HoleNarrowed,
+        HoleLapsed,
+        PromiseMade,
+        Styled,
+        GrowthUndone,
+        AgainAsked,
+        PromiseViolated,
     )
 }
 """The classes by their stored name."""

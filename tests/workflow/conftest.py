@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +15,11 @@ from callboard.workflow import (
     Effect,
     Event,
     Failure,
+    Hole,
     Run,
     SetTimer,
     StopAttempt,
+    Task,
     TaskOptions,
     TaskSpec,
     WorkflowSpec,
@@ -33,15 +37,34 @@ def facts(thing: Run) -> dict[str, Any]:
     told: dict[str, Any] = {
         field.name: getattr(thing, field.name)
         for field in attrs.fields(Run)
-        if field.name not in ("ready", "changed", "tasks", "holes", "active")
+        if field.name not in ("ready", "changed", "tasks", "holes", "active", "growth")
     }
     told["active"] = list(thing.active)
-    for vertex in (*thing.tasks.values(), *thing.holes.values()):
+    growth = thing.growth
+    told["growth"] = {
+        field.name: copy.copy(getattr(growth, field.name))
+        for field in attrs.fields(type(growth))
+        if field.name in ("closed", "sealed", "flow", "log", "rounds", "closed_by", "rounds_max")
+    }
+    told["places"] = {key: sorted(p.id for p in ps) for key, ps in growth.places.items()}
+    told["wilds"] = {key: sorted(p.id for p in ps) for key, ps in growth.wilds.items() if ps}
+    told["open"] = sorted(part.id for part in growth.open)
+    told["promises"] = [(each.text, each.by) for each in growth.promises]
+    told["guards"] = {
+        key: (guard.lo, guard.hi, guard.count) for key, guard in growth.guards.tasks.items()
+    }
+    for vertex in (*thing.tasks.values(), *thing.holes.values(), *growth.parts.values()):
         own = {f.name: getattr(vertex, f.name) for f in attrs.fields(type(vertex))}
-        own["before"] = [each.id for each in vertex.before]
-        own["after"] = [each.id for each in vertex.after]
+        for name in ("before", "after", "starts", "tail", "ends"):
+            own[name] = [each.id for each in own.get(name, ())]
+        for name in ("binds", "bound"):
+            own[name] = sorted(each.id for each in own[name] or ())
+        for name in ("part", "hole", "filled"):
+            own[name] = None if own.get(name) is None else own[name].id
         own.pop("queued", None)
-        told[vertex.id] = own
+        own.pop("named", None)  # a convenience of whoever lives through the attempt
+        own.pop("rank")  # only the order of ranks means something
+        told[vertex.id if isinstance(vertex, (Task, Hole)) else f"part {vertex.id}"] = own
     return told
 
 
@@ -73,7 +96,9 @@ class Play:
         self.stops: dict[str, str] = {}
         self.fences = 0
 
-    def say(self, command: Command) -> list[Event]:
+    def say(self, command: Command | c.Creation) -> list[Event]:
+        if isinstance(command, typing.get_args(c.Creation)):
+            command = c.Grow(commands=(command,))
         events, effects = apply(self.run, command, self.now, stops=self.stops)
         self.events += events
         self.effects += effects

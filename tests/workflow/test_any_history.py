@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import typing
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -42,7 +43,7 @@ from callboard.workflow import (
     resume,
     start,
 )
-from callboard.workflow._run import TAKES_NO_SLOT
+from callboard.workflow._run import TAKES_NO_SLOT, Part
 
 Facts: TypeAlias = Callable[[Run], dict[str, Any]]
 
@@ -105,8 +106,10 @@ class AnyHistory(RuleBasedStateMachine):
 
     # --- saying ---
 
-    def say(self, command: Command) -> bool:
+    def say(self, command: Command | c.Creation) -> bool:
         """Say it; return whether it was accepted. What is refused must not change anything."""
+        if isinstance(command, typing.get_args(c.Creation)):
+            command = c.Grow(commands=(command,))
         before = self.facts(self.run)
         barred = self.run.paused or self.run.draining or self.run.stopping or self.run.ended
         try:
@@ -277,20 +280,28 @@ class AnyHistory(RuleBasedStateMachine):
         assert run.unsettled == sum(task.state not in SETTLED for task in tasks)
         live = (TaskState.RUNNING, TaskState.WAITING)
         assert set(run.active) == {task.id for task in tasks if task.state in live}
-        assert run.open_holes == sum(not hole.closed for hole in run.holes.values())
+        assert run.open_holes == sum(
+            not hole.closed and not hole.abandoned for hole in run.holes.values()
+        )
         for task in tasks:
             assert task.open == sum(not each.released for each in task.before)
             assert not task.released or task.state in (TaskState.SUCCEEDED, TaskState.SKIPPED)
+        parts = run.growth.parts.values()
+        for joint in (*run.holes.values(), *parts):
+            own = isinstance(joint, Part) and not joint.closed
+            assert joint.open == sum(not each.released for each in joint.before) + own
+            assert joint.released == (joint.open == 0)
         for hole in run.holes.values():
-            assert hole.open == sum(not each.released for each in hole.before) + (not hole.closed)
-            assert hole.released == (hole.open == 0)
+            assert hole.open_parts == sum(part.hole is hole and not part.closed for part in parts)
         assert run.held == {task.id for name in run.restarting for task in run.scope_of(name)}
 
     @invariant()
     def edges_go_up(self) -> None:
-        vertices = [*self.run.tasks.values(), *self.run.holes.values()]
-        assert sorted(vertex.rank for vertex in vertices) == list(range(len(vertices)))
+        vertices = self.run.vertices()
+        if not self.run.growth.roomy:
+            assert sorted(vertex.rank for vertex in vertices) == list(range(len(vertices)))
         assert all(vertex.rank < each.rank for vertex in vertices for each in vertex.after)
+        assert all(vertex.rank < each.rank for vertex in vertices for each in vertex.binds or ())
 
     @invariant()
     def tasks_stand_where_their_predecessors_let_them(self) -> None:
@@ -354,7 +365,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     def _go_on(self) -> None:
         self.say(c.Unpause())
-        for hole in self.run.holes:
+        for hole in list(self.run.holes):
             self.say(c.CloseHole(hole=hole))
         while (task := self.run.pop_ready()) is not None:
             self.start_task(task, 9)

@@ -90,7 +90,16 @@ def test_the_json_of_a_run_that_did_not(play: type[Play]) -> None:
     p.ok("a")
     p.fail("b", detail={"classes": ["OSError"]})
     told = result(p).to_json()
-    assert told["holes"] == [{"id": "h", "shape": "M*", "owner": "a", "tasks": [], "open": True}]
+    assert told["holes"] == [
+        {
+            "id": "h",
+            "shape": "M*",
+            "owner": "a",
+            "tasks": [],
+            "open": False,  # it closed when its owner had done its work
+            "state": "settled",
+        }
+    ]
     assert told["tasks"]["c"]["needs"] == ["b", "#h"]
     assert told["tasks"]["b"]["error"] == {
         "kind": "error",

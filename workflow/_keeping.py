@@ -1,0 +1,215 @@
+"""Keeping promises: the run must be able to finish after every change, and no place stays in vain.
+
+Most creations are decided by a few counters: one way to finish is remembered as the number of tasks
+that it would still create for each guard, and a creation that leaves room for that, and for one
+more of whatever is largest, needs no further look.  Otherwise the exact question is asked, and every
+place that no way to finish leads through any more is taken away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from . import events as ev
+from ._ambiguity import places
+from ._complete import Kind, Path, Question, conflict, kind_of, kinds, least, size
+from ._deciding import Deciding
+from ._definition import Failure
+from ._evolve import roll_back
+from ._guards import Guard
+from ._placing import Place
+from ._run import Part, Run, Task
+from ._shapes import EMPTY, Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, normal
+
+
+class Broken(Exception):
+    """What was done is ruled out by a promise, whose text is ``text``."""
+
+    def __init__(self, text: str, message: str) -> None:
+        super().__init__(message)
+        self.text = text
+
+
+def too_entangled() -> Broken:
+    """Return what is said where it cannot be told exactly whether promises can be kept."""
+    return Broken("exactness", "its promises became too entangled to be kept exactly")
+
+
+@attrs.frozen(eq=False)
+class Mark:
+    """What a run and a decision were before something that may have to be taken back."""
+
+    version: int
+    told: int
+    done: int
+    creator: Task | None
+    named: dict[str, int] | None
+    again: tuple[str, ...]
+
+    @classmethod
+    def of(cls, d: Deciding, creator: Task | None) -> Mark:
+        """Return a mark of now."""
+        named = None if creator is None or creator.named is None else dict(creator.named)
+        again = () if creator is None else creator.again
+        return cls(d.run.version, len(d.events), len(d.effects), creator, named, again)
+
+    def take_back(self, d: Deciding) -> None:
+        """Undo what was decided since, which is told nowhere yet."""
+        if self.creator is not None:
+            self.creator.named, self.creator.again = self.named, self.again
+        del d.effects[self.done :]
+        if d.run.version > self.version:
+            del d.events[self.told :]
+            roll_back(d.run, self.version, d.now)
+            look_at_all(d.run)
+
+
+def violation(run: Run) -> Failure:
+    """Return how a promise was broken, as the failure of the task that did it."""
+    broken = run.broken
+    assert broken is not None
+    message = f"broke the promise {broken.text!r}: {broken.message}"
+    detail = {"promise": broken.text, "task": broken.task, "attempt": broken.attempt}
+    return Failure(kind="promise_broken", message=message, detail=detail)
+
+
+def look_at_all(run: Run) -> None:
+    """Have the exact question asked at the next look."""
+    run.growth.doubtful = True
+
+
+def keep_promises(run: Run, task: Task, place: Place | None) -> None:
+    """Note what a creation means for the promises; tell whether they need an exact look."""
+    growth = run.growth
+    planned = growth.planned
+    needed = _needed(run)
+    filled = place is not None and isinstance(place.part.shape, Lab)
+    narrowing = place is not None and isinstance(place.part.shape, Alt)
+    for guard in growth.guards.tasks.values():
+        if guard.hi is None and not guard.lo:
+            continue
+        more = planned.get(guard, 0)
+        for label, count in needed.items():
+            if guard in growth.guards.matching(label):
+                more += count
+        if filled and guard in growth.guards.matching(task.spec.name):
+            more = max(0, more - 1)
+        planned[guard] = more
+        if guard.hi is not None and guard.count + more + growth.margin > guard.hi:
+            growth.doubtful = True
+        if narrowing and guard.owed:
+            growth.doubtful = True
+
+
+def _needed(run: Run) -> dict[str, int]:
+    """Return by label what the parts that have just come to be still need."""
+    growth = run.growth
+    needed: dict[str, int] = {}
+    for part in growth.fresh:
+        growth.margin = max(growth.margin, size(part.shape))
+        for label, count in least(run, part.shape).items():
+            needed[label] = needed.get(label, 0) + count
+    if not growth.flow:
+        growth.fresh.clear()
+    return needed
+
+
+def check_growth(d: Deciding, creator: Task | None) -> None:
+    """Ask whether the run can still be finished, if that is in doubt.
+
+    Raises:
+        Broken: it cannot.
+        TooEntangled: it cannot be told exactly.
+    """
+    growth = d.run.growth
+    while growth.doubtful:
+        growth.doubtful = False
+        _ask(d.run)
+        _take_away(d, creator)
+        growth = d.run.growth
+
+
+def _ask(run: Run) -> None:
+    growth = run.growth
+    planned = Question(run).answer()
+    if planned is None:
+        text = next((g.low_text for g in growth.guards.tasks.values() if g.owed), None)
+        text = text or next(
+            (g.high_text for g in growth.guards.tasks.values() if _is_limit(g)), "a hole"
+        )
+        raise Broken(text, f"no way to finish would be left: {conflict(run)} cannot hold together")
+    growth.planned = planned
+    growth.margin = max((size(shape) for shape, _, _ in kinds(run)), default=1)
+
+
+def _is_limit(guard: Guard) -> bool:
+    return guard.hi is not None and guard.by is not None or guard.pattern != "*"
+
+
+# --- places in vain -------------------------------------------------------------------------------
+
+
+def _take_away(d: Deciding, creator: Task | None) -> None:
+    """Close and narrow parts in which nothing, or not everything, can come any more."""
+    run = d.run
+    if not _is_tight(run):
+        return
+    by_kind: dict[Kind, list[Part]] = {}
+    for part in run.growth.open:
+        by_kind.setdefault(kind_of(run, part), []).append(part)
+    for kind, parts in by_kind.items():
+        less = without(kind[0], frozenset(_dead(run, kind)))
+        if less == kind[0] or less is None:
+            continue
+        for part in parts:
+            if part not in run.growth.open:
+                continue
+            run.growth.doubtful = True
+            by = None if creator is None else creator.id
+            if isinstance(less, Empty):
+                reason = "nothing more can come without breaking a promise"
+                d.emit(ev.HoleClosed(at=d.now, hole=part.address, reason=reason, by=by))
+            else:
+                d.emit(ev.HoleNarrowed(at=d.now, hole=part.address, shape=str(less), by=by))
+
+
+def _is_tight(run: Run) -> bool:
+    growth = run.growth
+    return bool(growth.guards.only_tasks) or any(
+        guard.hi is not None
+        and guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi
+        for guard in growth.guards.tasks.values()
+    )
+
+
+def _dead(run: Run, kind: Kind) -> Iterable[Path]:
+    for each in places(kind[0]).values():
+        for place in each:
+            if Question(run, force=(kind, place.path)).answer() is None:
+                yield place.path
+
+
+def without(shape: Shape, dead: frozenset[Path], at: Path = ()) -> Shape | None:
+    """Return a shape without the places that nothing can come into; None if nothing is left."""
+    match shape:
+        case Lab():
+            return None if at in dead else shape
+        case Wild():
+            return EMPTY if at in dead else shape
+        case Seq(items) | Par(items):
+            kept = [without(item, dead, (*at, side)) for side, item in enumerate(items)]
+            left = [item for item in kept if item is not None]
+            return normal(type(shape)(tuple(left))) if len(left) == len(kept) else None
+        case Alt(items):
+            kept = [without(item, dead, (*at, side)) for side, item in enumerate(items)]
+            left = [item for item in kept if item is not None]
+            return normal(Alt(tuple(left))) if left else None
+        case Map(item, lo, hi) | Loop(item, lo, hi):
+            inner = without(item, dead, (*at, 0))
+            if inner is None:
+                return EMPTY if lo == 0 else None
+            return normal(type(shape)(inner, lo, hi))
+        case Empty():
+            return shape

@@ -1,0 +1,321 @@
+"""How the parts of holes come to be, are filled, and close: the structure, no decisions.
+
+A hole's shape is unfolded as far as it is certain: a sequence is a part a step, one side of a
+``&`` is a part, and a map, a loop, a choice or ``...`` is one part until something comes into it.
+Each part is also the joint that what follows it waits for, so nothing ever needs an edge for each
+pair of tasks.  What is told here is told by events: where a creation goes is given by the address of
+a part and the path from its expression down to one label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from ._errors import InternalError
+from ._graph import Vertex, add_bond, add_edge, drop_bond
+from ._growth import ANYBODY
+from ._run import Hole, Part, Run, Task
+from ._shapes import Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild
+
+Path: TypeAlias = Sequence[int]
+
+
+def link(run: Run, source: Vertex, target: Vertex) -> bool:
+    """Add an edge and let the target wait for the source; return False if it was there."""
+    if not add_edge(source, target, run.rerank):
+        return False
+    target.open += not source.released
+    return True
+
+
+def put_in_front(run: Run, vertex: Vertex, follower: Vertex) -> bool:
+    """Let a task, or all of a hole into which nothing has come yet, wait for something."""
+    if not link(run, vertex, follower):
+        return False
+    if isinstance(follower, Hole):
+        for part in run.growth.parts.values():
+            if part.hole is follower:
+                part.starts = part.tail = (*part.starts, vertex)
+                link(run, vertex, part)
+    return True
+
+
+def open_hole(
+    run: Run,
+    name: str,
+    shape: Shape,
+    after: Sequence[Vertex],
+    before: Sequence[Vertex],
+    owner: Task | None,
+) -> Hole:
+    """Put a hole into the graph."""
+    hole = Hole(
+        f"#{name}",
+        run.rank_between(after, before, joint=True),
+        shape=shape,
+        owner=None if owner is None else owner.id,
+    )
+    run.holes[name] = hole
+    run.open_holes += 1
+    hole.open_parts = 1  # until all of it stands
+    for each in before:
+        put_in_front(run, hole, each)
+    _join(run, unfold(run, hole, shape, tuple(after), hole, name, owner, root=True), hole)
+    _one_closed(run, hole)
+    return hole
+
+
+def unfold(
+    run: Run,
+    hole: Hole,
+    shape: Shape,
+    starts: tuple[Vertex, ...],
+    end: Vertex,
+    inside: str,
+    owner: Task | None,
+    *,
+    root: bool = False,
+    path: Path | None = None,
+    task: Task | None = None,
+) -> tuple[Vertex, ...]:
+    """Make the parts of an expression, with a task in it if there is one.
+
+    Args:
+        run: The run.
+        hole: What it is in.
+        shape: The expression.
+        starts: What it runs after.
+        end: What waits for it.
+        inside: The address of the instance or hole that it stands in.
+        owner: Who may fill it.
+        root: Whether it is all of the hole.
+        path: Where the task stands in the expression.
+        task: What begins it.
+
+    Returns:
+        What is to be waited for.
+    """
+
+    def inner(item: Shape, starts: tuple[Vertex, ...], number: int) -> tuple[Vertex, ...]:
+        below = path[1:] if path and path[0] == number else None
+        return unfold(run, hole, item, starts, end, inside, owner, path=below, task=task)
+
+    match shape:
+        case Empty():
+            return starts
+        case Seq(items):
+            for number, item in enumerate(items):
+                starts = inner(item, starts, number)
+            return starts
+        case Par(items):
+            sides = [inner(item, starts, number) for number, item in enumerate(items)]
+            return tuple(dict.fromkeys(each for side in sides for each in side))
+        case Lab() if path is not None and task is not None:
+            _stand(run, task, starts, end)
+            return (task,)
+        case Alt(items) if path and task is not None:
+            return inner(items[path[0]], starts, path[0])
+        case Lab() | Alt() | Map() | Loop() | Wild():
+            part = _new_part(run, hole, shape, starts, end, inside, owner, root=root)
+            if path is not None and task is not None:
+                fill(run, part, path, task)
+            return (part,)
+
+
+def _new_part(
+    run: Run,
+    hole: Hole,
+    shape: Shape,
+    starts: tuple[Vertex, ...],
+    end: Vertex,
+    inside: str,
+    owner: Task | None,
+    *,
+    root: bool,
+) -> Part:
+    address = inside if root else _address(run, inside, shape)
+    rank = run.rank_between(starts, (end,), joint=True)
+    part = Part(f"#{address}", rank, hole=hole, shape=shape, inside=inside, starts=starts)
+    part.open = 1
+    part.made = run.growth.now
+    part.tail = starts
+    hole.open_parts += 1
+    run.growth.parts[address] = part
+    run.growth.open[part] = None
+    run.growth.fresh.append(part)
+    for start in starts:
+        link(run, start, part)
+    give_to(run, part, owner)
+    return part
+
+
+def _address(run: Run, inside: str, shape: Shape) -> str:
+    base = f"{inside}/{segment(shape)}"
+    address, number = base, 1
+    while address in run.growth.parts:
+        number += 1
+        address = f"{base}-{number}"
+    return address
+
+
+def segment(shape: Shape) -> str:
+    """Return what a place is called in an address: its name, or else its first label."""
+    match shape:
+        case Lab(label, place):
+            return place or label
+        case Wild(place):
+            return place or "any"
+        case Seq(items) | Par(items) | Alt(items):
+            return segment(items[0]) if items else "nothing"
+        case Map(item) | Loop(item):
+            return segment(item)
+        case Empty():
+            return "nothing"
+
+
+def _stand(run: Run, task: Task, starts: Sequence[Vertex], end: Vertex) -> None:
+    """Put a new task between what is in front of it and what waits for it."""
+    task.rank = run.rank_between(starts, (end,))
+    for start in starts:
+        link(run, start, task)
+
+
+def _join(run: Run, ends: Iterable[Vertex], joint: Vertex) -> None:
+    for end in ends:
+        link(run, end, joint)
+
+
+# --- filling --------------------------------------------------------------------------------------
+
+
+def fill(run: Run, part: Part, path: Path, task: Task) -> None:
+    """Let a task take a place in a part."""
+    hole, shape = part.hole, part.shape
+    task.part = part
+    part.tasks.append(task.id)
+    owner = next(iter(part.owners), None)
+
+    def inner(item: Shape, starts: tuple[Vertex, ...], inside: str, below: Path) -> None:
+        ends = unfold(run, hole, item, starts, part, inside, owner, path=below, task=task)
+        _join(run, ends, part)
+        part.ends = ends
+
+    match shape:
+        case Lab():
+            _stand(run, task, part.starts, part)
+            part.filled = task
+            _join(run, (task,), part)
+            close(run, part)
+        case Alt(items):
+            _unlist(run, part)
+            inner(items[path[0]], part.starts, part.inside, path[1:])
+            close(run, part)
+        case Map(item) | Loop(item):
+            part.begun += 1
+            starts = part.starts if isinstance(shape, Map) else part.tail
+            inner(item, starts, f"{hole.name}/{task.id}", path[1:])
+            part.tail = part.ends
+            if shape.hi is not None and part.begun >= shape.hi:
+                close(run, part)
+        case Wild():
+            _stand(run, task, part.starts, part)
+            _join(run, (task,), part)
+        case Seq() | Par() | Empty():
+            raise InternalError(f"{part.id} cannot be filled: it is {shape}")
+
+
+def narrow(run: Run, part: Part, shape: Shape) -> None:
+    """Take away what cannot come into a part any more."""
+    _unlist(run, part)
+    part.shape, part.begun = shape, 0
+    if isinstance(shape, (Seq, Par, Lab, Empty)):
+        # A last alternative is certain: its steps are places now.
+        owner = next(iter(part.owners), None)
+        part.ends = unfold(run, part.hole, shape, part.starts, part, part.inside, owner)
+        _join(run, part.ends, part)
+        close(run, part)
+    else:
+        _list(run, part)
+
+
+def close(run: Run, part: Part) -> None:
+    """Let nothing more come into a part; what stands in it already still has to end."""
+    if part.closed:
+        return
+    _unlist(run, part)
+    run.growth.open.pop(part, None)
+    part.closed = True
+    for owner in list(part.bound or ()):
+        drop_bond(owner, part)
+    part.open -= 1
+    _one_closed(run, part.hole)
+
+
+def _one_closed(run: Run, hole: Hole) -> None:
+    hole.open_parts -= 1
+    if not hole.open_parts and not hole.abandoned:
+        run.open_holes -= 1
+
+
+def lapse(run: Run, part: Part) -> None:
+    """Note that a part's owner ended without success: nothing comes, and nothing goes on."""
+    _unlist(run, part)
+    run.growth.open.pop(part, None)
+    part.lapsed = True
+    if not part.hole.abandoned:
+        part.hole.abandoned = True
+        run.open_holes -= 1
+
+
+# --- owners ---------------------------------------------------------------------------------------
+
+
+def give_to(run: Run, part: Part, owner: Task | None) -> None:
+    """Make a task the owner of a part; for a ``...``, one owner more.
+
+    Raises:
+        CycleError: the owner stands behind the part; nothing changed.
+    """
+    if owner is not None:
+        add_bond(owner, part, run.rerank)
+    if not (part.is_wild and owner is not None):
+        _unlist(run, part)
+        for earlier in part.owners:
+            if earlier is not owner:
+                drop_bond(earlier, part)
+    _list(run, part)
+
+
+def take_from(run: Run, part: Part, owner: Task) -> None:
+    """Let a task own a part no more."""
+    _unlist(run, part)
+    drop_bond(owner, part)
+    _list(run, part)
+
+
+def _keys(part: Part) -> list[tuple[str, str]]:
+    owners = [each.id for each in part.owners] or [ANYBODY]
+    return [(owner, label) for owner in owners for label in part.shape.labels]
+
+
+def _list(run: Run, part: Part) -> None:
+    growth = run.growth
+    if part.closed or part.lapsed:
+        return
+    for key in _keys(part):
+        growth.places.setdefault(key, {})[part] = None
+    if part.shape.has_wild:
+        for owner in part.owners:
+            growth.wilds.setdefault(owner.id, {})[part] = None
+
+
+def _unlist(run: Run, part: Part) -> None:
+    growth = run.growth
+    for key in _keys(part):
+        if (listed := growth.places.get(key)) is not None and listed.pop(part, 0) is None:
+            if not listed:
+                del growth.places[key]
+    if part.shape.has_wild:
+        for owner in part.owners:
+            growth.wilds.get(owner.id, {}).pop(part, None)
