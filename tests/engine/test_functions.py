@@ -140,7 +140,7 @@ async def test_a_reference_inside_an_object_is_refused(opens: Opens) -> None:
 @pytest.mark.parametrize(
     "value",
     [object(), lambda: 1, 2**70, "\ud800", {"a": {1, object()}}, b"\xff", float("inf")],
-    ids=repr,
+    ids=["object", "lambda", "integer", "surrogate", "set", "bytes", "infinity"],
 )
 async def test_what_is_no_json_is_bad_output_or_the_same_on_every_store(
     opens: Opens, value: Any
