@@ -26,11 +26,15 @@ async def tend_child(tree: Tree, actor: RunActor, task: Task, lease: Lease, chil
     """Start a child run or take it up, and tell its parent what became of it.
 
     A child that is put down with its engine says nothing: whoever takes up the parent tends it.
+    One that cannot be stored is set aside, and its parent with it.
     """
     try:
         run = await _child_ended(tree, actor, task, lease, child)
     except Exception as error:  # noqa: BLE001 - it is the task that fails
         if tree.closing.is_set() and tree.store.durable:
+            return
+        if isinstance(error, StoreError) and lease.fence not in actor.unwanted:
+            actor.child_broke(lease.fence, _broken(child, error))
             return
         message = f"its child run {child} cannot go on: {error}"
         failure = Failure(kind="config", message=message)
@@ -38,6 +42,14 @@ async def tend_child(tree: Tree, actor: RunActor, task: Task, lease: Lease, chil
         return
     if run is not None and run.ended:
         actor.child_ended(lease.fence, _outcome(task.id, lease.fence, run))
+
+
+def _broken(child: str, error: StoreError) -> StoreError:
+    """Return why a child run does not go on, without what is said of the child alone."""
+    cause = error.__cause__ if isinstance(error.__cause__, StoreError) else error
+    broken = StoreError(f"its child run {child!r} is set aside: {cause}")
+    broken.__cause__ = error
+    return broken
 
 
 async def _child_ended(

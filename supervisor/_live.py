@@ -1,4 +1,6 @@
-"""A live run: its actor, supervised; past its restart intensity it is set aside with a reason.
+"""A live run: its actor, supervised, and set aside with a reason when that cannot go on.
+
+It is set aside at once when its store fails, and when its actor crashes past its restart intensity.
 
 A run in which nothing goes on for a while is put to rest: its actor ends and its state is
 forgotten, it is a row in the store, a timer for the next of its deadlines, and this small object.
@@ -167,7 +169,7 @@ class Live:
                 await abandon(self.actor)
             finally:
                 self._freed = self.actor.close()
-            if not self.stored.is_set() or not self._count_crash():
+            if not (self.stored.is_set() and self._is_restarted_after(error)):
                 self._set_aside(error)
                 return False
             self.tree.log.error(
@@ -181,23 +183,20 @@ class Live:
                 return False
             first = []
 
-    def _count_crash(self) -> bool:
+    def _is_restarted_after(self, error: Exception) -> bool:
+        """Count a crash; what the store refuses it would refuse again: no attempt is begun anew."""
+        if isinstance(error, StoreError):
+            return False
         now = anyio.current_time()
         self._crashes = [at for at in self._crashes if at > now - RESTARTS_SECONDS] + [now]
         return len(self._crashes) <= len(RESTART_DELAYS)
 
     def _set_aside(self, error: Exception) -> None:
-        self.failure = error
-        if not isinstance(error, CallboardError):
-            self.failure = InternalError(
-                f"run {self.id!r} is set aside, because its supervisor crashed "
-                f"({type(error).__name__}: {error}); what is stored of it is intact, and "
-                "resume() takes it up again"
-            )
-            self.failure.__cause__ = error
-        if self.stored.is_set():
+        stored = self.stored.is_set()
+        self.failure = _reason(self.id, error, stored=stored)
+        if stored:
             self.tree.aside[self.id] = self.failure
-            self.tree.log.error("run %s is set aside: %s", self.id, error, exc_info=error)
+            self.tree.log.error("%s", self.failure, exc_info=error)
 
     async def _rebuild(self) -> bool:
         """Take the run as it is stored; return False if it was ended and given up meanwhile."""
@@ -228,6 +227,26 @@ class Live:
             self.finish()
         else:
             self.post(Quit(now))
+
+
+def _reason(run: str, error: Exception, *, stored: bool) -> CallboardError:
+    """Return what whoever asks for a run that is set aside is told, or who wanted to start it."""
+    reason: CallboardError
+    if isinstance(error, StoreError) and stored:
+        reason = StoreError(
+            f"run {run!r} is set aside, because its store failed: {error}; "
+            "nothing stored is lost, and resume() carries it on when that is mended"
+        )
+    elif isinstance(error, CallboardError):
+        return error
+    else:
+        reason = InternalError(
+            f"run {run!r} is set aside, because its supervisor crashed "
+            f"({type(error).__name__}: {error}); what is stored of it is intact, and "
+            "resume() takes it up again"
+        )
+    reason.__cause__ = error
+    return reason
 
 
 def new_actor(tree: Tree, run: Run) -> RunActor:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import attrs
 
 from ..actors import Reply
-from ..workflow import Command
+from ..workflow import Command, StoreError
 from ._runners import Job
 
 
@@ -51,6 +51,13 @@ class PoolGranted:
 
 
 @attrs.define
+class Broken:
+    """Something that the run waits for cannot be stored: the run is set aside."""
+
+    error: StoreError
+
+
+@attrs.define
 class Quit:
     """Start nothing more, let end or stop what runs, write it down and give the run up.
 
@@ -61,4 +68,4 @@ class Quit:
     now: bool
 
 
-RunMessage: TypeAlias = Job | Ask | Answered | Command | Look | PoolGranted | Quit
+RunMessage: TypeAlias = Job | Ask | Answered | Command | Look | PoolGranted | Broken | Quit

@@ -26,6 +26,7 @@ from ..workflow import (
     Run,
     SetTimer,
     StopAttempt,
+    StoreError,
     TaskState,
     commands as c,
     decide,
@@ -35,7 +36,7 @@ from ._beginning import start_ready
 from ._carry_on import carry_on
 from ._children import prepare_end
 from ._ending import job_ended
-from ._messages import Answered, Ask, Look, PoolGranted, Quit, RunMessage
+from ._messages import Answered, Ask, Broken, Look, PoolGranted, Quit, RunMessage
 from ._pooling import Pooling
 from ._rows import transition
 from ._runners import Job
@@ -258,6 +259,8 @@ class RunActor:
                     self._look_again()
             case PoolGranted(task=name, fence=fence, granted=granted):
                 self.pooling.answered(name, fence, granted=granted)
+            case Broken(error=error):
+                raise error
             case Quit(now=now):
                 self._quit(now=now)
             case _:
@@ -308,6 +311,11 @@ class RunActor:
         """Hear of the end of a child run."""
         if self.children.pop(fence, None) is not None:
             self.inbox.post(command)
+
+    def child_broke(self, fence: str, error: StoreError) -> None:
+        """Hear that a child run cannot be stored: it has not ended, and whoever waits goes on."""
+        if self.children.pop(fence, None) is not None:
+            self.inbox.post(Broken(error))
 
     def _perform(self, effect: Effect) -> None:
         match effect:

@@ -33,6 +33,8 @@ async def explain(
     reasons = why(run, task)
     if run.ended:
         return reasons
+    if tree is not None and run.id in tree.aside:
+        return [_set_aside(each, tree.aside[run.id]) for each in reasons]
     owner = await store.owner(run.id)
     if owner is None or not owner[1]:
         return [_ownerless(run, each) for each in reasons]
@@ -48,6 +50,12 @@ async def explain(
 def _blocked(tree: Tree | None, run: Run) -> dict[str, str]:
     live = None if tree is None else tree.live.get(run.id)
     return {} if live is None or live.resting else live.actor.blocked
+
+
+def _set_aside(reason: Reason, error: Exception) -> Reason:
+    if reason.task is not None and reason.code != "ready":
+        return reason
+    return attrs.evolve(reason, code="aside", reason=f"{reason.reason}; {error}")
 
 
 def _ownerless(run: Run, reason: Reason) -> Reason:

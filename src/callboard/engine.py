@@ -410,7 +410,8 @@ class RunHandle:
 
     async def _run(self) -> Run:
         live = self._engine.tree.live.get(self.id) or self._live
-        if live is not None and not live.resting:
+        # What one that was set aside had in memory is not stored, and never happened.
+        if live is not None and not live.resting and live.failure is None:
             return live.run
         return await self._engine.tree.load(self.id)
 

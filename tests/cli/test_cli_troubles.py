@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -165,3 +166,30 @@ def test_what_is_logged_is_a_sentence(capfd: pytest.CaptureFixture[str], debug: 
     assert told.splitlines()[0] == "it failed"
     assert ("Traceback" in told) is debug
     assert "not told" not in told
+
+
+FULL = """
+tasks:
+  - {name: A, shell: "echo a >> log"}
+  - {name: Long, shell: "echo long >> log; test -e gate || exec sleep 60"}
+  - {name: Big, needs: [A], shell: "echo big >> log; head -c 900000 /dev/zero | base64"}
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_full_disk_sets_a_run_aside_at_once(cli: Cli, backend: str) -> None:
+    flow = write("flow.yaml", FULL)
+    # No file may grow past this: the system refuses to write, as it does on a full disk.
+    words = f"run {flow} --run-id r --backend {backend}"
+    limited = f'ulimit -f 600; exec "{sys.executable}" -m callboard {words}'
+    full = subprocess.run(
+        ["/bin/sh", "-c", limited], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert full.returncode == 4
+    assert sorted(Path("log").read_text().split()) == ["a", "big", "long"]
+    assert "free some" in full.stderr
+    assert "error: run r is set aside; carry on with callboard resume r" in full.stderr
+    write("gate", "open")
+    done = cli("resume", "r", "--backend", backend)
+    assert done.code == 0, done.err
+    assert sorted(Path("log").read_text().split()) == ["a", "big", "big", "long", "long"]

@@ -279,6 +279,9 @@ def _interrupt(session: Session, scope: anyio.CancelScope) -> None:
 async def _all_ended(session: Session) -> None:
     for live in session.lives:
         await live.done.wait()
+    if any(live.failure is not None for live in session.lives):
+        # What still runs is stopped in order, and carried on with the run that is set aside.
+        return
     # Clean-up workflows, and children that are still being stopped.
     while others := list(session.engine.tree.live.values()):
         for live in others:
@@ -297,9 +300,14 @@ def _report(session: Session, runs: Sequence[Run], *, many: bool) -> int:
     elif as_json and runs:
         click.echo(text.dumps(RunResult.of(runs[0]).to_json()))
     sys.stdout.flush()
-    failures = [live.failure for live in session.lives if live.failure is not None]
-    if failures:
-        raise failures[0] if len(failures) == 1 else ExceptionGroup("runs were set aside", failures)
+    aside = [live.id for live in session.lives if live.failure is not None]
+    for name in aside:
+        # Why was told when it happened.
+        resume = text.command("resume", name, store=session.stay.store)
+        then = f"carry on with {resume}" if durable else "it was kept in memory alone"
+        click.echo(f"error: run {name} is set aside; {then}", err=True)
+    if aside:
+        return BROKEN
     if session.interrupted and not durable:
         return INTERRUPTED
     return worst([exit_code(run.state) for run in runs])

@@ -1,0 +1,146 @@
+"""A store that takes no more: the run is set aside at once, and carried on when there is room."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import anyio
+import pytest
+
+import callboard as cb
+from callboard import testing
+from callboard.storage import Store
+from callboard.workflow import TaskOptions, TaskSpec, WorkflowSpec
+
+Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
+NewStore = Callable[[], Store]
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.CRITICAL, "callboard"):
+        yield
+
+
+def task(name: str, *needs: str, kind: str = "shell", **options: Any) -> TaskSpec:
+    fields = {key: options.pop(key) for key in ("config",) if key in options}
+    chosen = TaskOptions(**options)
+    return TaskSpec(id=name, name=name, kind=kind, needs=needs, options=chosen, **fields)
+
+
+def flow(*tasks: TaskSpec, name: str = "flow", **settings: Any) -> WorkflowSpec:
+    return WorkflowSpec(name=name, tasks=tasks, **settings)
+
+
+def full(store: Store) -> testing.FaultyStore:
+    """Give a store whose commits fail as soon as :func:`fill` says so, and until it is healed."""
+    return testing.FaultyStore(
+        store,
+        mode="persistent",
+        only=["commit"],
+        error=lambda: cb.StoreError("store x: no room is left; free some"),
+    )
+
+
+def fill(store: testing.FaultyStore) -> None:
+    store.calls, store.fail_on = [], 1
+
+
+async def test_a_run_is_set_aside_at_once_and_its_attempts_are_stopped(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = full(new_store())
+    script = testing.Script(
+        {"long": [testing.hang(cleanup=1), testing.succeed("long")]},
+        default=testing.succeed(1, after=1),
+    )
+    async with opens(store, executors=script.executors()) as engine:
+        handle = await engine.start(flow(task("a"), task("long"), task("b", "a")), run_id="the-run")
+        await script.until_started("long")
+        fill(store)
+        with pytest.raises(cb.StoreError) as told:
+            await handle.result()
+        assert anyio.current_time() == pytest.approx(2)
+        assert script.order == ["a", "long"]
+        assert script.running == []
+        for part in ("'the-run'", "no room is left; free some", "nothing stored is lost", "resume"):
+            assert part in str(told.value)
+        with pytest.raises(cb.StoreError, match="no room"):
+            await (await engine.get("the-run")).result()
+        store.heal()
+        again = await (await engine.resume("the-run")).result()
+    assert again.state == "succeeded"
+    assert script.order == ["a", "long", "a", "long", "b"]
+
+
+async def test_why_tells_that_a_run_is_set_aside(opens: Opens, new_store: NewStore) -> None:
+    store = full(new_store())
+    script = testing.Script(default=testing.succeed(1, after=1))
+    async with opens(store, executors=script.executors()) as engine:
+        handle = await engine.start(flow(task("a"), task("b", "a")))
+        fill(store)
+        with pytest.raises(cb.StoreError):
+            await handle.result()
+        run, *_ = await handle.why()
+        assert run.code == "aside"
+        assert "no room is left" in run.reason
+        store.heal()
+        await (await engine.resume(handle.id)).result()
+        assert [each.code for each in await handle.why()] == ["settled"]
+
+
+async def test_a_parent_is_set_aside_with_its_child_and_nothing_of_both_is_lost(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = full(new_store())
+    script = testing.Script(default=testing.succeed(1, after=1))
+    child = flow(task("inner"), task("last", "inner"), name="child")
+    parent = flow(task("call", kind="workflow", config={"workflow": "child"}), task("b", "call"))
+    async with opens(store, executors=script.executors(), workflows=[child]) as engine:
+        handle = await engine.start(parent, run_id="parent")
+        await script.until_started("inner")
+        # That one commit fails, and it is the child's.
+        store.mode = "transient"
+        fill(store)
+        with pytest.raises(cb.StoreError, match=r"'parent' is set aside.*'parent\.0.*no room"):
+            await handle.result()
+        result = await (await engine.resume("parent")).result()
+        assert result.state == "succeeded"
+        assert result.tasks["call"].attempts == 1
+    assert script.order == ["inner", "inner", "last", "b"]
+
+
+async def test_a_child_that_cannot_be_stored_does_not_fail_its_parents_task(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = full(new_store())
+    script = testing.Script(default=testing.succeed(1, after=1))
+    child = flow(task("inner"), name="child")
+    parent = flow(
+        task("a"), task("call", "a", kind="workflow", config={"workflow": "child"}), name="parent"
+    )
+    async with opens(store, executors=script.executors(), workflows=[child]) as engine:
+        handle = await engine.start(parent)
+        await script.until_started("a")
+        store.calls, store.fail_on, store.mode = [], 2, "transient"
+        with pytest.raises(cb.StoreError, match="no room"):
+            await handle.result()
+        assert (await (await engine.resume(handle.id)).result()).state == "succeeded"
+
+
+async def test_an_answer_that_cannot_be_stored_is_refused_and_can_be_given_again(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = full(new_store())
+    async with opens(store) as engine:
+        handle = await engine.start(flow(task("ask", kind="input")))
+        fill(store)
+        with pytest.raises(cb.StoreError, match=r"set aside.*no room"):
+            await handle.answer("ask", 1)
+        store.heal()
+        again = await engine.resume(handle.id)
+        await again.answer("ask", 2)
+        assert (await again.result()).tasks["ask"].output == 2
