@@ -50,7 +50,13 @@ class RunRow:
 
 @attrs.define(kw_only=True)
 class TaskRow:
-    """A task as it stands now; written when the task changed."""
+    """A task as it stands now; written when the task changed.
+
+    Attributes:
+        worker: Who holds the lease on it; of a ready task that cannot begin, the engine that says
+            so.
+        reason: Why it is as it is.
+    """
 
     run: str
     task: str

@@ -31,6 +31,8 @@ def start_ready(actor: RunActor) -> None:
         if executor is None or not actor.pooling.has(task):
             run.pop_ready()
             continue
+        if actor.blocked:
+            actor.unblock(task)
         fence = actor.pooling.fence(task) or tree.new_fence()
         if not slots.take(run.id, task.id, fence):
             slots.wait(run.id, task.spec.options.priority, actor.slot_kept)
@@ -45,12 +47,12 @@ def start_ready(actor: RunActor) -> None:
 def _executor(actor: RunActor, task: Task) -> Executor | None:
     """Return who can do a task now; if nobody can, note why."""
     if task.id in actor.lingering:
-        actor.blocked[task.id] = "its last attempt could not be stopped and has not ended yet"
+        actor.block(task, "its last attempt could not be stopped and has not ended yet")
         return None
     try:
         return actor.tree.executor(task.spec)
     except NoExecutor as lacking:
-        actor.blocked[task.id] = str(lacking)
+        actor.block(task, str(lacking))
         return None
 
 
@@ -61,8 +63,6 @@ def _begin(actor: RunActor, task: Task, fence: str, executor: Executor) -> bool:
         return False
     actor.apply(c.Begin(task=task.id, fence=fence, worker=actor.tree.id))
     actor.pooling.used(task)
-    if actor.blocked:
-        actor.blocked.pop(task.id, None)
     lease.attempt = task.attempt
     job = Job(lease, executor, actor.inbox.post)
     actor.jobs[fence] = job
@@ -77,11 +77,10 @@ def _begin_own_way(
     lease = _lease(actor, task, actor.tree.new_fence())
     if lease is None:
         return
-    actor.blocked.pop(task.id, None)
     try:
         own_way(actor, task, lease)
     except NoExecutor as lacking:
-        actor.blocked[task.id] = str(lacking)
+        actor.block(task, str(lacking))
 
 
 def _lease(actor: RunActor, task: Task, fence: str) -> Lease | None:

@@ -23,7 +23,7 @@ def _step(actor: RunActor, task: Task, lease: Lease) -> None:
 
 def _offer(actor: RunActor, task: Task, lease: Lease) -> None:
     actor.offered.add(task.id)
-    actor.blocked[task.id] = "offered on the board, nobody has claimed it"
+    actor.block(task, "offered on the board, nobody has claimed it")
     actor.after_commit(lambda: actor.tree.board.offer(actor, task, lease))
 
 

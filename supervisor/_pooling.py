@@ -33,7 +33,7 @@ class Pooling:
         if pool is None or task.id in self._held:
             return True
         actor = self._actor
-        actor.blocked[task.id] = f"no slot of pool {pool!r} is free"
+        actor.block(task, f"no slot of pool {pool!r} is free")
         if task.id not in self._wished:
             tree, run = actor.tree, actor.run
             fence = tree.new_fence()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..storage import RunRow, TaskRow, Transition
 from ..workflow import Event, Run, Task
@@ -68,10 +68,22 @@ def transition(
     pools: Sequence[str] = (),
     rows: bool = True,
     before: RunRow | None = None,
+    blocked: Mapping[str, str] | None = None,
 ) -> Transition:
-    """Return everything that the events just folded into a run have to write."""
+    """Return everything that the events just folded into a run have to write.
+
+    Args:
+        before: The row as it was written before.
+        blocked: Why ready tasks cannot begin now.
+    """
     changed = run.take_changed()
     row = run_row(run, None if release else engine)
+    tasks = [task_row(run.id, task, at) for task in changed] if rows else []
+    if blocked:
+        for each in tasks:
+            if each.task in blocked:
+                # By the worker it is known whose reason it is: another engine may lack nothing.
+                each.reason, each.worker = blocked[each.task], engine
     return Transition(
         run=run.id,
         version=run.version - len(events),
@@ -79,7 +91,7 @@ def transition(
         events=events,
         row=row,
         only_version=before is not None and _is_same(row, before),
-        tasks=[task_row(run.id, task, at) for task in changed] if rows else (),
+        tasks=tasks,
         pool_leases_released=pools,
         release=release,
     )

@@ -27,6 +27,7 @@ from ..workflow import (
     SetTimer,
     StopAttempt,
     StoreError,
+    Task,
     TaskState,
     commands as c,
     decide,
@@ -81,6 +82,7 @@ class RunActor:
     _answering: int = 0
     _queued_timeouts: bool = False
     _was_paused: bool = False
+    _blocked_anew: bool = False
     events: list[Event] = attrs.field(factory=list[Event])
     effects: list[Effect] = attrs.field(factory=list[Effect])
     _written: RunRow | None = None
@@ -165,7 +167,7 @@ class RunActor:
         else:
             start_ready(self)
         self.pooling.tidy()
-        if self.events or self.pooling.freed or self.tree.pools.returned:
+        if self.events or self.pooling.freed or self.tree.pools.returned or self._blocked_anew:
             await self._commit()
         effects, self.effects = self.effects, []
         for effect in effects:
@@ -194,10 +196,9 @@ class RunActor:
         freed, self.pooling.freed = self.pooling.freed, []
         orphans, tree.pools.returned = tree.pools.returned, []
         release = self._finished()
-        if self.offered:
-            self._retract(
-                [task.id for task in run.changed.values() if task.state is not TaskState.READY]
-            )
+        self._blocked_anew = False
+        if self.blocked:
+            self._unblock_begun()
         written = transition(
             run,
             events,
@@ -207,6 +208,7 @@ class RunActor:
             pools=freed + orphans,
             rows=tree.keeps_rows,
             before=self._written,
+            blocked=self.blocked,
         )
         try:
             await tree.storage.commit(written)
@@ -220,12 +222,17 @@ class RunActor:
         self._written = written.row
         tree.published(run, events)
 
-    def _retract(self, names: Sequence[str]) -> None:
-        """Take off the board what cannot be claimed any more; after a pause, call for the rest."""
-        for name in names:
+    def _unblock_begun(self) -> None:
+        """Forget what is not ready any more, and take it off the board.
+
+        After a pause, those who wait at the board are called for the rest.
+        """
+        for name, task in self.run.changed.items():
+            if task.state is TaskState.READY:
+                continue
+            self.blocked.pop(name, None)
             if name in self.offered:
                 self.offered.discard(name)
-                self.blocked.pop(name, None)
                 self.tree.board.retract(self.run.id, name)
         if self._was_paused and not self.run.paused:
             self._starts.append(self.tree.board.look)
@@ -292,13 +299,24 @@ class RunActor:
 
     # --- what could not begin, and what is to end
 
+    def block(self, task: Task, reason: str) -> None:
+        """Note why a ready task cannot begin now; others read it in the task's row."""
+        if self.blocked.get(task.id) != reason:
+            self.blocked[task.id] = reason
+            self.run.changed[task.id] = task
+            self._blocked_anew = True
+
+    def unblock(self, task: Task) -> None:
+        """Forget it: the task can begin; its row learns that with the next commit."""
+        if self.blocked.pop(task.id, None) is not None:
+            self.run.changed[task.id] = task
+
     def _look_again(self) -> None:
         for name in [name for name in self.blocked if name not in self.offered]:
             self.give_back(name)
 
     def give_back(self, name: str) -> None:
         """Let a task that could not start stand in line again."""
-        self.blocked.pop(name, None)
         task = self.run.tasks[name]
         if task.state is TaskState.READY:
             self.run.push_ready(task)

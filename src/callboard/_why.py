@@ -8,7 +8,7 @@ import attrs
 
 from .storage import EngineInfo, PoolLease, Store, TaskRow
 from .supervisor import Tree
-from .workflow import Reason, Run, why
+from .workflow import Reason, Run, TaskState, why
 
 NAMED_MAX = 5
 """How many holders a sentence names before it counts the rest."""
@@ -38,7 +38,8 @@ async def explain(
     owner = await store.owner(run.id)
     if owner is None or not owner[1]:
         return [_ownerless(run, each) for each in reasons]
-    blocked = _blocked(tree, run)
+    told = [each for each in reasons if each.code == "ready"]
+    blocked = await _blocked(store, run, owner[0], tree) if told else {}
     return [
         each
         if each.code != "ready" or each.task is None
@@ -47,9 +48,20 @@ async def explain(
     ]
 
 
-def _blocked(tree: Tree | None, run: Run) -> dict[str, str]:
+async def _blocked(store: Store, run: Run, owner: EngineInfo, tree: Tree | None) -> dict[str, str]:
+    """Return what its owner says of ready tasks that cannot begin."""
     live = None if tree is None else tree.live.get(run.id)
-    return {} if live is None or live.resting else live.actor.blocked
+    if live is not None:
+        return {} if live.resting else live.actor.blocked
+    return {
+        row.task: f"{_engine(owner)} says: {row.reason}"
+        for row in await store.tasks(run.id)
+        if row.reason is not None and row.state is TaskState.READY and row.worker == owner.id
+    }
+
+
+def _engine(engine: EngineInfo) -> str:
+    return f"engine {engine.id!r} (process {engine.pid} on {engine.host})"
 
 
 def _set_aside(reason: Reason, error: Exception) -> Reason:
@@ -88,10 +100,8 @@ async def _without_slot(store: Store, run: Run, reason: Reason, engine: EngineIn
         words = f"its workflow runs {limit} at a time, now {_rows(mine)}"
         return _because(reason, "concurrency", words, mine)
     if running:
-        where = f"engine {engine.id!r} (process {engine.pid} on {engine.host})"
-        return _because(
-            reason, "slot", f"the slots of {where} are held by {_rows(running)}", running
-        )
+        words = f"the slots of {_engine(engine)} are held by {_rows(running)}"
+        return _because(reason, "slot", words, running)
     return reason
 
 

@@ -99,3 +99,27 @@ def test_it_says_that_nobody_runs_it(cli: Cli, terminal: Start) -> None:
     first.end()
     assert f"callboard resume {first.run}" in cli("why", first.run).out
     assert told(cli, first.run)["run"]["code"] == "unowned"
+
+
+def test_it_names_what_the_engine_lacks(cli: Cli, terminal: Start) -> None:
+    Path("mine.py").write_text("def one(): return 1")
+    os.mkfifo("gate")
+    Path("flow.yaml").write_text(
+        f"tasks: [{{name: Hold, {HOLD}}}, {{name: A, function: 'mine:one', needs: [Hold]}}]"
+    )
+    first = terminal("run", "flow.yaml")
+    first.expect("Hold: running")
+    first.process.kill()
+    first.end()
+    Path("mine.py").unlink()
+    second = terminal("resume", first.run)
+    second.expect("Hold: running")
+    open_gate()
+    second.expect("A of run .* cannot start")
+    reason = told(cli, first.run)["a"]
+    assert reason["code"] == "blocked"
+    assert f"process {second.process.pid} on " in reason["reason"]
+    assert "says: needs " in reason["reason"]
+    assert "mine.py" in cli("why", first.run, "A").out
+    assert cli("cancel", first.run).code == 0
+    assert second.end().code == 1

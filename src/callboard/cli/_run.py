@@ -257,7 +257,7 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
 
 
 async def _tell_blocked(session: Session) -> None:
-    """Say what keeps tasks from starting: it is known in this process alone."""
+    """Say what keeps tasks from starting, as soon as it does."""
     said: set[tuple[str, str, str]] = set()
     while True:
         for live in [each for each in session.engine.tree.live.values() if not each.resting]:
