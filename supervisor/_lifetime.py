@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import TracebackType
 from typing import Self, cast
 
@@ -40,7 +41,30 @@ class Lifetime:
         self._grace_scope = anyio.move_on_after(self._grace)
         return self._grace_scope
 
+    @property
+    def in_its_task(self) -> bool:
+        """Whether this is asked by the task that entered the block."""
+        return anyio.get_current_task().id == self._entered_by
+
+    async def is_left(self) -> bool:
+        """Whether the block is being left, or is going to be: what is around it was cancelled."""
+        if self.closing.is_set():
+            return True
+        left = False
+        looked = anyio.Event()
+
+        async def look() -> None:
+            nonlocal left
+            # It is asked by a child of the block, on which every scope around the block tells.
+            left = anyio.current_effective_deadline() == -math.inf
+            looked.set()
+
+        self._outer.start_soon(look)
+        await looked.wait()
+        return left
+
     async def __aenter__(self) -> Self:
+        self._entered_by = anyio.get_current_task().id
         self._outer = anyio.create_task_group()
         await self._outer.__aenter__()
         try:

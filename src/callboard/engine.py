@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping
@@ -29,6 +30,7 @@ from .supervisor import (
     encode_command,
 )
 from .workflow import (
+    CallboardError,
     Command,
     Event,
     Refused,
@@ -45,6 +47,8 @@ from .workflow import (
 )
 
 if TYPE_CHECKING:
+    import asyncio
+
     from .executors._spawner import Spawner
 
 REPLY_SECONDS = 10.0
@@ -52,6 +56,11 @@ REPLY_SECONDS = 10.0
 
 OWNER_SECONDS = 0.5
 """How often it looks meanwhile whether the process is still there."""
+
+CUT_SHORT = "whoever waited for it was cancelled"
+
+UNWIND_SECONDS = 0.1
+"""How often it is looked whether a cancelled task has left an engine's block or stays in it."""
 
 
 class Engine:
@@ -204,15 +213,50 @@ class Engine:
         topic: str | None = None,
         **kwargs: Any,
     ) -> RunResult:
-        """Start a run and return its result; cancelling this cancels the run."""
+        """Start a run and return its result; cancelling this cancels the run.
+
+        Unless that is because the engine itself is left, by Ctrl-C, an error or a cancellation
+        around its block: then the run stays resumable on a durable store.
+        """
         handle = await self.start(workflow, *args, run_id=run_id, topic=topic, **kwargs)
         try:
             # Starting is not cut short: a cancellation that came meanwhile is met here.
             return await handle.result()
         except anyio.get_cancelled_exc_class():
+            by_scope = anyio.current_effective_deadline() == -math.inf
             with anyio.CancelScope(shield=True):
-                await handle.cancel_and_wait("whoever waited for it was cancelled")
+                await self._cut_short(handle, by_scope=by_scope)
             raise
+
+    async def _cut_short(self, handle: RunHandle, *, by_scope: bool) -> None:
+        """Cancel the run of a cancelled call, unless it was cancelled because the engine is left.
+
+        Whether a scope lies around the engine's block or within it can be seen.  asyncio cancels
+        whole tasks, too.  If that hits the task which entered the block, it leaves the block as
+        well, but for a timeout of asyncio within it: which of them it is, is seen afterwards.
+        """
+        if await self._tree.is_left():
+            return
+        if by_scope or not self._tree.in_its_task:
+            await handle.cancel_and_wait(CUT_SHORT)
+        else:
+            import asyncio
+
+            self._tree.soon(self._cancel_unless_left, handle, asyncio.current_task())
+
+    async def _cancel_unless_left(self, handle: RunHandle, left_by: asyncio.Task[Any]) -> None:
+        """Cancel a run if the task that was cancelled goes on within the block after all."""
+        closing = self._tree.closing
+        while left_by.cancelling() and not closing.is_set():
+            # Clean-up that awaits is still on its way out; nothing tells when it is.
+            with anyio.move_on_after(UNWIND_SECONDS):
+                await closing.wait()
+        if closing.is_set():
+            return
+        try:
+            await handle.cancel_and_wait(CUT_SHORT)
+        except CallboardError as error:
+            self._tree.log.warning("run %s was not cancelled: %s", handle.id, error)
 
     async def get(self, run_id: str) -> RunHandle:
         """Return a handle of a run; the unique beginning of its id serves.
