@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ._board import Board as Board, Claim as Claim, Offer as Offer
+from ._children import failure_run as failure_run
 from ._clock import Clock as Clock
 from ._execution import (
     Binder as Binder,

@@ -97,12 +97,17 @@ def _outcome(task: str, fence: str, run: Run) -> Command:
             return c.Fail(task=task, fence=fence, failure=failure)
 
 
+def failure_run(run: str) -> str:
+    """Return the id of the run of a run's failure workflow, whether there is one or not."""
+    return f"{run}.failure"
+
+
 async def prepare_end(tree: Tree, run: Run) -> None:
     """Make sure that what follows the end of a run exists before the end is written down."""
     bad = (RunState.FAILED, RunState.TIMED_OUT, RunState.PROMISE_BROKEN)
     if run.spec.failure_workflow is None or run.state not in bad:
         return
-    follower = f"{run.id}.failure"
+    follower = failure_run(run.id)
     try:
         if follower in tree.live or await tree.store.load(follower) is not None:
             return

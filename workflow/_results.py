@@ -48,6 +48,11 @@ class TaskResult:
     started_at: float | None
     ended_at: float | None
 
+    def __repr__(self) -> str:
+        """Say what came of it: its output and its definition may be long."""
+        error = "" if self.error is None else f" ({self.error.kind}): {self.error.message}"
+        return f"<TaskResult {self.id}: {self.state}{error}>"
+
     @property
     def name(self) -> str:
         """What people call it."""

@@ -191,9 +191,25 @@ def test_a_store_that_cannot_be_opened_is_a_sentence(cli: Cli) -> None:
 def test_a_clean_up_workflow_is_waited_for(cli: Cli) -> None:
     tidy = 'inputs: {run: {type: string}}\ntasks: [{name: tidy, shell: "touch tidied"}]'
     write(tidy, "tidy.yaml")
-    done = cli("run", write('failure_workflow: tidy.yaml\ntasks: [{name: A, shell: "exit 1"}]'))
+    fails = write('failure_workflow: tidy.yaml\ntasks: [{name: A, shell: "exit 1"}]')
+    done = cli("run", fails, "--run-id", "r")
     assert done.code == 1
     assert Path("tidied").exists()
+    summary, followed = done.out.splitlines()
+    assert "run r of flow failed" in summary
+    assert re.fullmatch(
+        "its failure workflow: run r.failure of tidy succeeded in .*: 1 of 1 task succeeded; "
+        "see callboard show r.failure",
+        followed,
+    )
+    assert "run r failed: its failure workflow runs as r.failure" in done.err
+    assert cli("run", fails, "--json").json()["state"] == "failed"
+
+
+def test_a_failure_workflow_that_was_not_needed_is_not_spoken_of(cli: Cli) -> None:
+    write("tasks: [{name: T}]", "tidy.yaml")
+    done = cli("run", write("failure_workflow: tidy.yaml\ntasks: [{name: A}]"))
+    assert (done.code, "failure workflow" in done.out + done.err) == (0, False)
 
 
 def test_a_store_of_another_place_is_named_in_what_to_do_next(cli: Cli) -> None:

@@ -360,3 +360,32 @@ async def test_functions_that_a_store_cannot_tell_apart_are_refused(opens: Opens
             await engine.run(cb.workflow(captures), 2)
         for _ in range(2):
             assert output(await engine.run(cb.workflow(captures_nothing))) == [5, 5]
+
+
+@cb.task
+def _one() -> int:
+    return 1
+
+
+def _plain(w: cb.Builder) -> None:
+    w.add(_one)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (_plain, "_plain is a plain function: decorate it with @cb.workflow"),
+        (_plain, "cb.run_dag"),
+        (lambda: 1, "<lambda> is a plain function"),
+        (_one, "_one is a task: add it to a workflow"),
+        ({"a": _one}, "dict is no workflow: .*cb.load"),
+    ],
+)
+async def test_what_is_no_workflow_is_refused_with_the_way_out(
+    opens: Opens, given: Any, words: str
+) -> None:
+    async with opens() as engine:
+        with pytest.raises(cb.UsageError, match=words):
+            await engine.run(given, {"some": "input"})
+        with pytest.raises(cb.UsageError, match=words):
+            await engine.start(given)

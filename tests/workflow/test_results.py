@@ -304,3 +304,15 @@ def test_times_and_values_become_plain_json() -> None:
     assert iso(1_700_000_000.25) == "2023-11-14T22:13:20.250000Z"
     odd: Any = {1: {2}, "s": TaskState.FAILED, "o": ValueError("x")}
     assert plain(odd) == {"1": [2], "s": "failed", "o": "x"}
+
+
+def test_a_task_that_is_shown_is_short(play: type[Play]) -> None:
+    p = play({"a": "", "b": ""})
+    p.ok("a", output="x" * 10_000)
+    p.fail("b", detail={"traceback": "y" * 10_000})
+    told = result(p)
+    assert repr(told.tasks["a"]) == "<TaskResult a: succeeded>"
+    error = told.first_error()
+    assert error is not None
+    assert error.error is not None
+    assert repr(error) == f"<TaskResult b: failed (error): {error.error.message}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from .._loading import load
 from .._tasks import Workflow
 from ..engine import Engine, RunHandle
 from ..storage import RunQuery, Store, open_store
-from ..supervisor import Live, NoExecutor
+from ..supervisor import Live, NoExecutor, failure_run
 from ..workflow import (
     DefinitionError,
     Run,
     RunOwned,
     RunResult,
     RunState,
+    UnknownRun,
     UsageError,
     WorkflowSpec,
 )
@@ -177,6 +179,7 @@ class Session:
 
     Attributes:
         ended: Runs that had ended before they could be taken up.
+        followers: Runs of failure workflows, by the run that failed.
         interrupted: Whether a signal asked to stop.
     """
 
@@ -187,6 +190,7 @@ class Session:
     pictures: Pictures
     lives: list[Live] = attrs.field(factory=list[Live])
     ended: list[RunHandle] = attrs.field(factory=list[RunHandle])
+    followers: dict[str, Run] = attrs.field(factory=dict[str, Run])
     interrupted: bool = False
 
     def say(self, line: str) -> None:
@@ -248,6 +252,7 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
             async with session.engine:
                 await begin(session)
                 await _all_ended(session)
+                await _find_followers(session)
                 runs = [await session.engine.tree.load(handle.id) for handle in session.ended]
         with anyio.CancelScope(shield=True):
             await session.pictures.finish([live.run for live in session.lives])
@@ -282,10 +287,22 @@ async def _all_ended(session: Session) -> None:
     if any(live.failure is not None for live in session.lives):
         # What still runs is stopped in order, and carried on with the run that is set aside.
         return
-    # Clean-up workflows, and children that are still being stopped.
+    for live in session.lives:
+        if (follower := session.engine.tree.live.get(failure_run(live.id))) is not None:
+            session.say(f"run {live.id} failed: its failure workflow runs as {follower.id}")
+    # Failure workflows, and children that are still being stopped.
     while others := list(session.engine.tree.live.values()):
         for live in others:
             await live.done.wait()
+
+
+async def _find_followers(session: Session) -> None:
+    """Find the runs of failure workflows: of a run that fails, they exist before it has ended."""
+    tree = session.engine.tree
+    for live in session.lives:
+        if live.run.ended and live.run.spec.failure_workflow is not None:
+            with suppress(UnknownRun):
+                session.followers[live.id] = await tree.load(failure_run(live.id))
 
 
 # --- the end ------------------------------------------------------------------------------------
@@ -295,6 +312,9 @@ def _report(session: Session, runs: Sequence[Run], *, many: bool) -> int:
     as_json, durable = session.stay.as_json, session.engine.store.durable
     for run in runs:
         click.echo(summary(run, session.stay.store, durable=durable), err=as_json)
+        if (follower := session.followers.get(run.id)) is not None:
+            words = summary(follower, session.stay.store, durable=durable)
+            click.echo(f"its failure workflow: {words}", err=as_json)
     if as_json and many:
         click.echo(text.dumps([RunResult.of(run).to_json() for run in runs]))
     elif as_json and runs:
