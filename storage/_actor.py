@@ -16,6 +16,7 @@ import anyio.abc
 import anyio.lowlevel
 import attrs
 
+from ..actors._parking import Spot, new_spot
 from ..workflow import StoreError
 from ._crash import CrashHook, CrashPoint, crash_hook, never_crash
 from ._memory import MemoryStore
@@ -30,10 +31,31 @@ Reply = Callable[[Exception | None], None]
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class _Request:
     transition: Transition
     reply: Reply
+
+
+@attrs.define(eq=False)
+class _Outcome:
+    """What became of a request, for the one who waits for it: a place, not an event."""
+
+    known: bool = False
+    error: Exception | None = None
+    spot: Spot | None = None
+
+    def tell(self, error: Exception | None) -> None:
+        self.known, self.error = True, error
+        if self.spot is not None:
+            self.spot.wake()
+
+    async def wait(self) -> None:
+        if not self.known:
+            self.spot = new_spot()
+            await self.spot
+        if self.error is not None:
+            raise self.error
 
 
 class Storage:
@@ -90,23 +112,13 @@ class Storage:
             return
         while len(self._pending) >= self._pending_max and not self._stopped:
             await self._room.wait()
-        done = anyio.Event()
-        errors: list[Exception] = []
-
-        def reply(error: Exception | None) -> None:
-            if error is not None:
-                errors.append(error)
-            done.set()
-
-        self._submit(_Request(transition, reply))
+        outcome = _Outcome()
+        self._submit(_Request(transition, outcome.tell))
         if self._one_writes and len(self._pending) == 1 and not self._writing:
             await self._write_pending()
         else:
             self._wake.set()
-        if not done.is_set():
-            await done.wait()
-        if errors:
-            raise errors[0]
+        await outcome.wait()
 
     def commit_nowait(self, transition: Transition, reply: Reply) -> None:
         """Have a transition written without waiting; ``reply`` is called with None or the error.

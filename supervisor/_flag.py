@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import anyio
+from ..actors._parking import Spot, new_spot
 
 
 class Flag:
-    """Like an event that is made when it is first waited for: thousands of runs each have some."""
+    """Like an event, but smaller and quicker: thousands of runs each have some."""
 
-    __slots__ = ("_event", "_set")
+    __slots__ = ("_set", "_waiting")
 
     def __init__(self) -> None:
         self._set = False
-        self._event: anyio.Event | None = None
+        self._waiting: dict[Spot, None] | None = None  # made when it is first waited for
 
     def set(self) -> None:
         """Set it, for good."""
         self._set = True
-        event, self._event = self._event, None  # nobody needs it any more, and it is large
-        if event is not None:
-            event.set()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            for spot in waiting:
+                spot.wake()
 
     def is_set(self) -> bool:
         """Return whether it was set."""
@@ -27,12 +28,19 @@ class Flag:
 
     @property
     def awaited(self) -> bool:
-        """Return whether anybody has waited for it."""
-        return self._event is not None
+        """Return whether anybody waits for it."""
+        return bool(self._waiting)
 
     async def wait(self) -> None:
         """Return when it is set."""
-        if not self._set:
-            if self._event is None:
-                self._event = anyio.Event()
-            await self._event.wait()
+        if self._set:
+            return
+        if self._waiting is None:
+            self._waiting = {}
+        spot = new_spot()
+        self._waiting[spot] = None
+        try:
+            await spot
+        finally:
+            if self._waiting is not None:
+                del self._waiting[spot]

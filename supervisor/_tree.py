@@ -49,6 +49,7 @@ from ._messages import Answered, Look
 from ._ownership import Ownership
 from ._pools import Pools
 from ._run_actor import RunActor
+from ._run_ids import new_run_id
 from ._runners import Runners
 from ._slots import Slots
 from ._timers import Timers
@@ -275,9 +276,10 @@ class Tree(Lifetime):
         """
         if self.closing.is_set() and parent is None:
             raise UsageError("the engine is closing: it starts nothing more")
+        now = self.clock.wall()
         created = ev.RunCreated(
-            at=self.clock.wall(),
-            run=run_id or secrets.token_hex(6),
+            at=now,
+            run=run_id or new_run_id(now),
             spec=spec,
             inputs=inputs,
             parent_run=parent[0] if parent else None,
