@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import typing
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, cast
 
@@ -18,6 +19,7 @@ import attrs
 import msgspec
 
 from ..workflow import DEFAULT_OPTIONS, EVENTS, Event, StoreError, TaskSpec, WorkflowSpec
+from ..workflow.events import RunCreated
 from ._protocol import Json
 
 INLINE_MAX: Final = 64 * 1024
@@ -25,8 +27,6 @@ INLINE_MAX: Final = 64 * 1024
 
 SPEC_FIELD: Final = "spec"
 """The one field that refers to a workflow, not to a blob."""
-
-_WITH_SPEC: Final = "run_created"
 
 _encode_json = msgspec.json.Encoder().encode
 _decode_json = msgspec.json.Decoder().decode
@@ -52,7 +52,7 @@ def encode(event: Event) -> Encoded:
         TypeError: it holds something that is no JSON value.
         UnicodeEncodeError: it holds text that is not Unicode.
     """
-    if event.kind == _WITH_SPEC:
+    if isinstance(event, RunCreated):
         return _encode_apart(event)
     body = _encode_json(event)
     if len(body) > INLINE_MAX:
@@ -62,19 +62,43 @@ def encode(event: Event) -> Encoded:
 
 def _encode_apart(event: Event) -> Encoded:
     """Encode field by field, and move out the workflow and what is large."""
-    fields: dict[str, msgspec.Raw] = {}
+    names = [field.name for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(event)))]
+    fields: dict[str, Any] = {name: getattr(event, name) for name in names}
     moved: list[tuple[str, str, str]] = []
-    for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(event))):
-        value = getattr(event, field.name)
-        text = _encode_json(plain_spec(value) if field.name == SPEC_FIELD else value)
-        if field.name == SPEC_FIELD or len(text) > INLINE_MAX:
-            moved.append((field.name, hashlib.sha256(text).hexdigest(), text.decode()))
-        else:
-            fields[field.name] = msgspec.Raw(text)
+    if isinstance(event, RunCreated):
+        del fields[SPEC_FIELD]
+        moved.append((SPEC_FIELD, *_spec_text(event.spec)))
+    body = _encode_json(fields)
+    if len(body) > INLINE_MAX:
+        for name, value in fields.items():
+            text = _encode_json(value)
+            fields[name] = msgspec.Raw(text)
+            if len(text) > INLINE_MAX:
+                moved.append((name, *_hashed(text)))
+        apart = {name for name, _, _ in moved}
+        body = _encode_json({name: each for name, each in fields.items() if name not in apart})
     refs = {name: digest for name, digest, _ in moved}
-    return Encoded(
-        event.kind, _encode_json(fields).decode(), encode_value(refs) if refs else None, moved
-    )
+    return Encoded(event.kind, body.decode(), encode_value(refs) if refs else None, moved)
+
+
+def _hashed(text: bytes) -> tuple[str, str]:
+    return hashlib.sha256(text).hexdigest(), text.decode()
+
+
+_spec_texts: Final[dict[int, tuple[weakref.ref[WorkflowSpec], tuple[str, str]]]] = {}
+
+
+def _spec_text(spec: WorkflowSpec) -> tuple[str, str]:
+    """Return a workflow's hash and JSON; many runs share one, and it is encoded once."""
+    key = id(spec)
+    known = _spec_texts.get(key)
+    if known is not None and known[0]() is spec:
+        return known[1]
+    found = _hashed(_encode_json(plain_spec(spec)))
+    if len(found[1]) <= INLINE_MAX:
+        gone = weakref.ref(spec, lambda _: _spec_texts.pop(key, None))
+        _spec_texts[key] = (gone, found)
+    return found
 
 
 def plain_spec(spec: WorkflowSpec) -> dict[str, Any]:

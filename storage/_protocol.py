@@ -29,7 +29,7 @@ class EngineInfo:
     started_at: float
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class RunRow:
     """A run as lists show it; always written together with the events that led to it."""
 

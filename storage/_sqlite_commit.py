@@ -61,8 +61,8 @@ class Batch:
     created: list[_Row] = attrs.field(factory=list[_Row])
     updated: list[_Row] = attrs.field(factory=list[_Row])
     counted: list[_Row] = attrs.field(factory=list[_Row])
-    workflows: list[_Row] = attrs.field(factory=list[_Row])
-    blobs: list[_Row] = attrs.field(factory=list[_Row])
+    workflows: dict[str, _Row] = attrs.field(factory=dict[str, _Row])
+    blobs: dict[str, _Row] = attrs.field(factory=dict[str, _Row])
     events: list[_Row] = attrs.field(factory=list[_Row])
     tasks: list[_Row] = attrs.field(factory=list[_Row])
     leases: list[_Row] = attrs.field(factory=list[_Row])
@@ -133,7 +133,7 @@ def _add_event(batch: Batch, namespace: str, run: str, number: int, event: Event
     batch.events.append((namespace, run, number, encoded.kind, encoded.body, encoded.refs))
     for field, digest, text in encoded.moved:
         rows = batch.workflows if field == SPEC_FIELD else batch.blobs
-        rows.append((namespace, digest, text))
+        rows[digest] = (namespace, digest, text)
 
 
 def _task(namespace: str, row: TaskRow) -> _Row:
@@ -183,8 +183,8 @@ def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: C
             _refuse(connection, namespace, batch.transitions)
             _swap_versions(connection, batch)
         for statement, rows in (
-            (_PUT_WORKFLOW, batch.workflows),
-            (_PUT_BLOB, batch.blobs),
+            (_PUT_WORKFLOW, list(batch.workflows.values())),
+            (_PUT_BLOB, list(batch.blobs.values())),
             (_PUT_EVENT, batch.events),
             (_PUT_TASK, batch.tasks),
             (_END_LEASE, batch.leases),

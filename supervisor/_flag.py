@@ -35,12 +35,12 @@ class Flag:
         """Return when it is set."""
         if self._set:
             return
-        if self._waiting is None:
-            self._waiting = {}
+        waiting = self._waiting
+        if waiting is None:
+            waiting = self._waiting = {}
         spot = new_spot()
-        self._waiting[spot] = None
+        waiting[spot] = None
         try:
             await spot
         finally:
-            if self._waiting is not None:
-                del self._waiting[spot]
+            del waiting[spot]

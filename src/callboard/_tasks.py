@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeGuard, TypeVar, cast, overload
 
 import attrs
@@ -187,6 +189,9 @@ class Workflow:
     function: Callable[..., Any]
     name: str
     settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    _last: list[weakref.ref[WorkflowSpec]] = attrs.field(
+        factory=list["weakref.ref[WorkflowSpec]"], init=False, repr=False
+    )
 
     def build(
         self, *args: Any, **kwargs: Any
@@ -198,7 +203,20 @@ class Workflow:
         """
         builder = Builder(self.name)
         output = self.function(builder, *args, **kwargs)
-        return builder.finish(output, self.settings), builder.functions
+        return self._shared(builder.finish(output, self.settings)), builder.functions
+
+    def _shared(self, spec: WorkflowSpec) -> WorkflowSpec:
+        """Return the definition of a run that is alive, if it is the same: it is kept once.
+
+        One that holds values is not compared: 1 would be the same as true.
+        """
+        if spec.output is not None or any(task.inputs is not None for task in spec.tasks):
+            return spec
+        last = self._last[0]() if self._last else None
+        if last is not None and last == spec:
+            return last
+        self._last[:] = [weakref.ref(spec)]
+        return spec
 
 
 @overload
@@ -251,11 +269,12 @@ class Builder:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._tasks: dict[str, TaskSpec] = {}
+        self._tasks: dict[str, tuple[TaskFunction[..., Any], Mapping[str, Any], Any]] = {}
         self._after: dict[str, dict[str, None]] = {}
-        self._labels: dict[str, int] = {}
+        self._labels: dict[str, tuple[str, int]] = {}
         self._promises: list[str] = []
-        self._seen: dict[int, tuple[Callable[..., Any], TaskFunction[..., Any], str]] = {}
+        self._seen: dict[int, tuple[TaskFunction[..., Any], Mapping[str, Any]]] = {}
+        self._kept: list[Callable[..., Any]] = []  # what was seen, or its id would be used again
         self.functions: dict[str, Callable[..., Any]] = {}
 
     def add(
@@ -278,19 +297,12 @@ class Builder:
         Raises:
             UsageError: the function or an argument cannot be used.
         """
-        spec_of, path = self._task_of(fn)
+        spec_of, config = self._task_of(fn)
         name = self._new_id(spec_of.name, id)
         refs: dict[str, None] = {}
         all_args, all_kwargs = (*spec_of.args, *args), {**spec_of.kwargs, **kwargs}
         inputs = self._inputs(spec_of, all_args, all_kwargs, refs)
-        self._tasks[name] = TaskSpec(
-            id=name,
-            name=spec_of.name,
-            kind="function",
-            config={"function": path},
-            inputs=inputs,
-            options=spec_of.options,
-        )
+        self._tasks[name] = (spec_of, config, inputs)
         self._after[name] = refs
         for earlier in _ids(after):
             self.edge(earlier, name)
@@ -298,16 +310,15 @@ class Builder:
             self.edge(name, later)
         return TaskRef(name)
 
-    def _task_of(self, fn: Callable[..., Any]) -> tuple[TaskFunction[..., Any], str]:
-        """Return a function as a task, and its reference; each is looked at once."""
+    def _task_of(self, fn: Callable[..., Any]) -> tuple[TaskFunction[..., Any], Mapping[str, Any]]:
+        """Return a function as a task, and its settings; each is looked at once."""
         seen = self._seen.get(id(fn))
         if seen is None:
-            spec_of = fn if is_task(fn) else task(fn)
-            self._check_parameters(spec_of)
-            path = reference(spec_of)
+            spec_of, path = (_remembered if _holds_only_code(fn) else _as_task)(fn)
             check_same(self.functions.setdefault(path, spec_of.function), spec_of.function, path)
-            seen = self._seen[id(fn)] = (fn, spec_of, path)  # kept, or its id would be used again
-        return seen[1:]
+            self._kept.append(fn)
+            seen = self._seen[id(fn)] = (spec_of, {"function": path})
+        return seen
 
     def _inputs(
         self, fn: TaskFunction[..., Any], args: Any, kwargs: Any, refs: dict[str, None]
@@ -338,22 +349,6 @@ class Builder:
             raise UsageError(f"workflow {self._name!r} has no task {found!r}; add it first")
         return found
 
-    def _check_parameters(self, fn: TaskFunction[..., Any]) -> None:
-        signature = inspect.signature(fn.function)
-        try:
-            fixed = signature.bind_partial(*fn.args, **fn.kwargs).arguments
-        except TypeError as error:
-            raise UsageError(
-                f"task {fn.name!r} cannot take what it is bound to: {error}"
-            ) from error
-        clash = [each for each in RESERVED if each in signature.parameters and each not in fixed]
-        if clash:
-            raise UsageError(
-                f"the parameter {clash[0]!r} of task {fn.name!r} is called like a keyword of "
-                "add(); "
-                f"rename it, or fix it with callboard.bind({fn.name}, {clash[0]}=…)"
-            )
-
     def _new_id(self, label: str, wanted: str | None) -> str:
         if wanted is not None:
             if wanted in self._tasks:
@@ -361,21 +356,28 @@ class Builder:
                     f"workflow {self._name!r} has a task with the id {wanted!r} already"
                 )
             return wanted
-        number = self._labels.get(label, 0)
+        base, number = self._labels.get(label) or (slug(label), 0)
         while True:
             number += 1
-            base = slug(label)
             name = base if number == 1 else f"{base}-{number}"
             if name not in self._tasks:
-                self._labels[label] = number
+                self._labels[label] = (base, number)
                 return name
 
     def finish(self, output: Any, settings: Mapping[str, Any]) -> WorkflowSpec:
         """Return the finished definition."""
         refs: dict[str, None] = {}
         tasks = tuple(
-            attrs.evolve(spec, needs=tuple(self._after[name])) if self._after[name] else spec
-            for name, spec in self._tasks.items()
+            TaskSpec(
+                id=name,
+                name=spec_of.name,
+                kind="function",
+                needs=tuple(self._after[name]),
+                config=config,
+                inputs=inputs,
+                options=spec_of.options,
+            )
+            for name, (spec_of, config, inputs) in self._tasks.items()
         )
         return WorkflowSpec(
             name=self._name,
@@ -383,6 +385,38 @@ class Builder:
             output=encode_refs(output, refs, "the output"),
             promises=tuple(self._promises),
             **settings,
+        )
+
+
+def _as_task(fn: Callable[..., Any]) -> tuple[TaskFunction[..., Any], str]:
+    """Return a function as a task, checked, and its reference."""
+    spec_of = fn if is_task(fn) else task(fn)
+    _check_parameters(spec_of)
+    return spec_of, reference(spec_of)
+
+
+_remembered = functools.lru_cache(maxsize=256)(_as_task)
+"""For workflows that are built for one run after another, of the same functions."""
+
+
+def _holds_only_code(fn: Callable[..., Any]) -> bool:
+    """Return whether remembering a function keeps none of its caller's values in memory."""
+    function = fn.function if is_task(fn) and not (fn.args or fn.kwargs) else fn
+    return isinstance(function, FunctionType) and function.__closure__ is None
+
+
+def _check_parameters(fn: TaskFunction[..., Any]) -> None:
+    signature = inspect.signature(fn.function)
+    try:
+        fixed = signature.bind_partial(*fn.args, **fn.kwargs).arguments
+    except TypeError as error:
+        raise UsageError(f"task {fn.name!r} cannot take what it is bound to: {error}") from error
+    clash = [each for each in RESERVED if each in signature.parameters and each not in fixed]
+    if clash:
+        raise UsageError(
+            f"the parameter {clash[0]!r} of task {fn.name!r} is called like a keyword of "
+            "add(); "
+            f"rename it, or fix it with callboard.bind({fn.name}, {clash[0]}=…)"
         )
 
 

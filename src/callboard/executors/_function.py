@@ -38,6 +38,7 @@ class _Known:
     function: Callable[..., Any]
     signature: Signature
     on_loop: bool
+    takes_nothing: bool
 
 
 class FunctionExecutor:
@@ -66,7 +67,10 @@ class FunctionExecutor:
                 return False
             if "<" in path:
                 check_same(known.function, function, path)
-        self._known[path] = _Known(function, Signature.of(function), is_async(function))
+        signature = Signature.of(function)
+        self._known[path] = _Known(
+            function, signature, is_async(function), not signature.signature.parameters
+        )
         return True
 
     def check(self, spec: TaskSpec) -> None:
@@ -108,10 +112,12 @@ class FunctionExecutor:
             BadCall: it cannot be called with these inputs.
         """
         known = self._find(path)
-        args, kwargs = _arguments(known.signature, lease, path)
+        call = known.function
+        if lease.inputs is not None or not known.takes_nothing:
+            args, kwargs = _arguments(known.signature, lease, path)
+            call = partial(known.function, *args, **kwargs)
         token = current_lease.set(lease)
         try:
-            call = partial(known.function, *args, **kwargs)
             result = call() if known.on_loop else await in_thread(call, self._limiter, lease)
             return await result if inspect.isawaitable(result) else result
         finally:
