@@ -25,6 +25,7 @@ from ._protocol import LogLine, Store, Transition
 PENDING_MAX = 10_000
 LINES_MAX = 10_000
 LINES_WAIT_SECONDS = 0.1
+ROUNDS_MAX = 8
 
 Reply = Callable[[Exception | None], None]
 
@@ -159,10 +160,9 @@ class Storage:
         try:
             while True:
                 await self._wait_for_work()
-                await self._write_pending()
-                if self._pending:
-                    # Those who were just answered come again at once: let them join.
-                    await anyio.lowlevel.checkpoint()
+                await self._let_others_join()
+                if not self._writing:
+                    await self._write_pending()
         finally:
             await self._write_pending()
             self._stopped = True
@@ -178,6 +178,14 @@ class Storage:
                     return
             else:
                 await self._wake.wait()
+
+    async def _let_others_join(self) -> None:
+        """Wait as long as each round of the loop brings more: a commit costs more than a few."""
+        for _ in range(ROUNDS_MAX):
+            before = len(self._pending)
+            await anyio.lowlevel.checkpoint()
+            if len(self._pending) == before:
+                return
 
     async def _write_pending(self) -> None:
         """Write what is pending now, in the actor or in the one run that has anything to write."""
