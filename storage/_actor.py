@@ -26,6 +26,7 @@ PENDING_MAX = 10_000
 LINES_MAX = 10_000
 LINES_WAIT_SECONDS = 0.1
 ROUNDS_MAX = 8
+QUIET_ROUNDS = 2  # in one alone we may run last and then first, and see nobody: trio shuffles
 
 Reply = Callable[[Exception | None], None]
 
@@ -180,11 +181,13 @@ class Storage:
                 await self._wake.wait()
 
     async def _let_others_join(self) -> None:
-        """Wait as long as each round of the loop brings more: a commit costs more than a few."""
+        """Wait as long as rounds of the loop bring more: a commit costs more than a few of them."""
+        quiet = 0
         for _ in range(ROUNDS_MAX):
             before = len(self._pending)
             await anyio.lowlevel.checkpoint()
-            if len(self._pending) == before:
+            quiet = quiet + 1 if len(self._pending) == before else 0
+            if quiet == QUIET_ROUNDS:
                 return
 
     async def _write_pending(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from ..workflow import Event, StoreError
+from ..workflow import Event, RunState, StoreError, TaskState
 from ._codec import SPEC_FIELD, encode, encode_value
 from ._crash import CrashHook, CrashPoint
 from ._protocol import LogLine, RunRow, TaskRow, Transition
@@ -58,6 +58,7 @@ _END_LEASE = "DELETE FROM pool_leases WHERE (namespace, fence) IN (VALUES (?, ?)
 
 
 _VALUES = re.compile(r"VALUES (\([?, ]+\))")
+_TEXTS = {state: state.value for state in (*RunState, *TaskState)}
 _ROWS_MAX = 64  # of 14 columns, not more than 999 parameters
 
 
@@ -120,7 +121,7 @@ def _add_run(batch: Batch, namespace: str, transition: Transition, *, short: boo
 
 def _changing(row: RunRow) -> _Row:
     return (
-        row.state.value,
+        _TEXTS[row.state],
         row.paused,
         row.reason,
         row.topic,
@@ -151,7 +152,7 @@ def _task(namespace: str, row: TaskRow) -> _Row:
         row.task,
         row.label,
         row.kind,
-        row.state.value,
+        _TEXTS[row.state],
         row.generation,
         row.attempt,
         row.fence,

@@ -13,12 +13,10 @@ from ..workflow import Command, Refused, StaleFence, Task, TaskState, commands a
 from ._beginning import lease_of
 from ._clock import Clock
 from ._execution import Lease
-from ._timers import Timers
+from ._timers import Shared, Timers
 
 if TYPE_CHECKING:
     from ._run_actor import RunActor
-
-_GROUP: Final = "board"
 
 ADOPTED_SECONDS: Final = 60.0
 """How long a claim lives on without a heartbeat after its engine has died."""
@@ -102,7 +100,7 @@ class Board:
     def withdraw(self, fence: str) -> None:
         """Forget a lease; what its holder still says is refused."""
         self._claims.pop(fence, None)
-        self._timers.clear(_GROUP, fence)
+        self._timers.clear(Shared.BOARD, fence)
 
     def forget(self, run: str, offered: Collection[str]) -> None:
         """Forget everything about a run that is no longer ours, and the tasks that it offered."""
@@ -168,7 +166,7 @@ class Board:
         """
         claim = self._holder(fence)
         at = self._clock.wall() + claim.seconds
-        self._timers.set(_GROUP, fence, at, lambda: self._expired(fence))
+        self._timers.set(Shared.BOARD, fence, at, lambda: self._expired(fence))
 
     def _holder(self, fence: str) -> Claim:
         claim = self._claims.get(fence)

@@ -31,6 +31,7 @@ from ._flag import Flag
 from ._messages import Quit, RunMessage
 from ._run_actor import RunActor
 from ._runners import Job
+from ._timers import Shared
 
 if TYPE_CHECKING:
     from ._tree import Tree
@@ -66,7 +67,7 @@ class Live:
     watchers: list[Callable[[Run, list[Event]], None]] = attrs.field(
         factory=list["Callable[[Run, list[Event]], None]"]
     )
-    _crashes: list[float] = attrs.field(factory=list[float])
+    _crashes: tuple[float, ...] = ()
     _freed: Sequence[str] = ()
 
     @property
@@ -106,7 +107,7 @@ class Live:
             self._run = self._actor = None
             return
         # Not before: whoever is cancelled while the run is loaded must not take its deadline along.
-        self.tree.timers.clear_group(self.id)
+        self.tree.timers.clear(Shared.AT_REST, self.id)
         self.tree.serve_run(self, [])
 
     def post(self, message: RunMessage) -> None:
@@ -127,7 +128,7 @@ class Live:
         deadlines = [each.at for each in effects if isinstance(each, SetTimer)]
         self._run = self._actor = None
         if deadlines:
-            self.tree.timers.set(self.id, "rest", min(deadlines), self._wake_soon)
+            self.tree.timers.set(Shared.AT_REST, self.id, min(deadlines), self._wake_soon)
 
     def _wake_soon(self) -> None:
         self.tree.soon(self.awake)
@@ -150,6 +151,7 @@ class Live:
         """Tell whoever waits that this run is not ours any more."""
         self.tree.forget(self)
         self.tree.timers.clear_group(self.id)
+        self.tree.timers.clear(Shared.AT_REST, self.id)
         self.tree.pools.give_back(self._freed)
         self._freed = ()
         self.stored.set()
@@ -188,7 +190,8 @@ class Live:
         if isinstance(error, StoreError):
             return False
         now = anyio.current_time()
-        self._crashes = [at for at in self._crashes if at > now - RESTARTS_SECONDS] + [now]
+        recent = (at for at in self._crashes if at > now - RESTARTS_SECONDS)
+        self._crashes = (*recent, now)
         return len(self._crashes) <= len(RESTART_DELAYS)
 
     def _set_aside(self, error: Exception) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Pooling:
     """The pool slots of one run."""
 
+    __slots__ = ("_actor", "_held", "_wished", "expecting", "freed")
+
     def __init__(self, actor: RunActor) -> None:
         self._actor = actor
         self._wished: dict[str, str] = {}
@@ -65,6 +67,8 @@ class Pooling:
 
     def tidy(self) -> None:
         """Give up what is of no use now: the task was settled or is held back, the run paused."""
+        if not (self._held or self._wished):
+            return
         for name, fence in list(self._held.items()):
             if not self._wanted(name):
                 del self._held[name]
@@ -96,4 +100,5 @@ class Pooling:
         self._held.clear()
         self.expecting.clear()
         self.freed = []
+        del self._actor  # or the two would wait for the garbage collector, for each run
         return left

@@ -169,21 +169,24 @@ class RunActor:
         self.pooling.tidy()
         if self.events or self.pooling.freed or self.tree.pools.returned or self._blocked_anew:
             await self._commit()
-        effects, self.effects = self.effects, []
-        for effect in effects:
-            self._perform(effect)
+        if self.effects:
+            effects, self.effects = self.effects, []
+            for effect in effects:
+                self._perform(effect)
         if self.begun:
             begun, self.begun = self.begun, []
             self.tree.runners.dispatch_all(begun)
-        starts, self._starts = self._starts, []
-        for start in starts:
-            start()
-        replies, self._replies = self._replies, []
-        for reply, refused in replies:
-            if refused is None:
-                reply.send(None)
-            else:
-                reply.fail(refused)
+        if self._starts:
+            starts, self._starts = self._starts, []
+            for start in starts:
+                start()
+        if self._replies:
+            replies, self._replies = self._replies, []
+            for reply, refused in replies:
+                if refused is None:
+                    reply.send(None)
+                else:
+                    reply.fail(refused)
 
     async def _commit(self) -> None:
         run, tree = self.run, self.tree

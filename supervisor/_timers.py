@@ -4,30 +4,41 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Hashable
+from enum import Enum, auto
 from typing import Final, TypeAlias
 
 import anyio
 
 from ._clock import Clock
 
-_Entry: TypeAlias = tuple[float, int, str, Hashable, float]
+_Entry: TypeAlias = tuple[float, int, "str | Shared", Hashable, float]
 _Live: TypeAlias = tuple[int, Callable[[], None]]
 
 _HEAP_MIN: Final = 64  # a smaller heap is not worth tidying
 _EARLY: Final = 1e-6  # the kernel takes a microsecond early for on time
 
 
+class Shared(Enum):
+    """Groups that belong to no run in particular."""
+
+    BOARD = auto()
+    """Leases of the board, by fence."""
+    AT_REST = auto()
+    """Runs at rest, each by its id: a group for each would be most of what is left of it."""
+
+
 class Timers:
     """Calls a function when a wall time has come; :meth:`serve` must run for that.
 
-    A timer has a key within a group: setting it anew replaces it, and a group can be forgotten
-    whole.  Functions are called in the order of their deadlines; they must not block nor raise.
+    A timer has a key within a group, which is a run's or a shared one: setting it anew replaces it,
+    and a group can be forgotten whole.  Functions are called in the order of their deadlines; they
+    must not block nor raise.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap: list[_Entry] = []
-        self._groups: dict[str, dict[Hashable, _Live]] = {}
+        self._groups: dict[str | Shared, dict[Hashable, _Live]] = {}
         self._heap_max = _HEAP_MIN
         self._count = 0
         self._live = 0
@@ -37,7 +48,7 @@ class Timers:
         """Return how many timers are set."""
         return self._live
 
-    def set(self, group: str, key: Hashable, at: float, call: Callable[[], None]) -> None:
+    def set(self, group: str | Shared, key: Hashable, at: float, call: Callable[[], None]) -> None:
         """Call ``call()`` at the wall time ``at``, instead of what was set under this key."""
         self._count += 1
         timers = self._groups.setdefault(group, {})
@@ -53,13 +64,13 @@ class Timers:
             # Not counted each time: there may be a group for each of a hundred thousand runs.
             self._heap_max = max(_HEAP_MIN, 2 * len(self._heap))
 
-    def clear(self, group: str, key: Hashable) -> None:
+    def clear(self, group: str | Shared, key: Hashable) -> None:
         """Forget a timer; one that is not set is fine."""
         timers = self._groups.get(group)
         if timers is not None:
             self._live -= timers.pop(key, None) is not None
 
-    def clear_group(self, group: str) -> None:
+    def clear_group(self, group: str | Shared) -> None:
         """Forget all timers of a group."""
         self._live -= len(self._groups.pop(group, ()))
 

@@ -258,3 +258,16 @@ async def test_a_claimer_that_is_cancelled_anywhere_loses_nothing(opens: Opens) 
             await lease.success()
         assert (await handle.result()).state == "succeeded"
     assert claimed > 0
+
+
+async def test_a_claim_expires_whatever_other_runs_are_called(opens: Opens) -> None:
+    """The timers of the board are not those of a run with the id ``board``."""
+    async with opens() as engine:
+        handle = await engine.start(on_board("a"))
+        async with engine.claim(["a"], wait=5, lease_seconds=30) as lease:
+            assert lease is not None
+            await engine.run(flow(task("b", kind="sleep", config={"seconds": 1})), run_id="board")
+            await anyio.sleep(60)
+            with pytest.raises(StaleFence):
+                await lease.success(None)
+        await handle.cancel()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from callboard.storage import Conflict, CrashPoint, LogLine, MemoryStore, Storage, Transition
@@ -53,6 +54,25 @@ async def test_what_waits_is_written_in_one_commit() -> None:
             store.gate.set()
         tg.cancel_scope.cancel()
     assert [len(batch) for batch in store.batches] == [1, 20]
+
+
+async def test_who_comes_a_little_later_joins_the_commit() -> None:
+    """A commit costs more than a few rounds of the loop: who is about to come is waited for."""
+    store = RecordingStore()
+    storage = Storage(store)
+
+    async def write(run: str, rounds: int) -> None:
+        for _ in range(rounds):
+            await anyio.lowlevel.checkpoint()
+        await storage.commit(created(run))
+
+    async with anyio.create_task_group() as tg:
+        await tg.start(storage.run)
+        async with anyio.create_task_group() as writers:
+            for rounds in range(4):
+                writers.start_soon(write, f"r{rounds}", rounds)
+        tg.cancel_scope.cancel()
+    assert len(store.batches) == 1
 
 
 async def test_only_the_guilty_run_is_told() -> None:
