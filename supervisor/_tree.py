@@ -41,6 +41,7 @@ from ..workflow import (
 from ._board import Board
 from ._children import cancel_child, tend_child
 from ._clock import Clock
+from ._collector import no_collection
 from ._execution import Binder, Executor, Lease, NoExecutor
 from ._lifetime import Lifetime
 from ._listener import listen
@@ -289,7 +290,8 @@ class Tree(Lifetime):
         if created.run in self.live:
             raise UsageError(f"there is a run {created.run!r} already")
         try:
-            run, events, _ = begin_run(created, output_of=self.output_of)
+            with no_collection():
+                run, events, _ = begin_run(created, output_of=self.output_of)
         except CycleError as error:
             raise DefinitionError([f"workflow {spec.name!r} has a cycle: {error}"]) from error
         except Refused as error:

@@ -17,6 +17,7 @@ from ._values import is_async
 from .executors._function import NotReady, in_thread
 from .storage import MemoryStore
 from .supervisor import Done, Lease, NotDone, Outcome, Tree
+from .supervisor._collector import no_collection
 from .workflow import DefinitionError, RunResult, TaskSpec, UsageError, WorkflowSpec, commands as c
 
 Jobs = Mapping[str, Callable[[], Any]] | Iterable[Any]
@@ -48,8 +49,9 @@ async def run_dag(
         DefinitionError: names that are not known, named twice, or a cycle: all at once.
         UsageError: an argument is out of range.
     """
-    calls = _calls(jobs)
-    spec = _spec(calls, needs or {}, concurrency, timeout, on_failure)
+    with no_collection():
+        calls = _calls(jobs)
+        spec = _spec(calls, needs or {}, concurrency, timeout, on_failure)
     limit = max(8, 4 * (os.cpu_count() or 1)) if concurrency is None else concurrency
     if limit < 1:
         raise UsageError(f"concurrency must be at least 1, not {concurrency}")
@@ -72,7 +74,8 @@ async def run_dag(
             raise
     if live.failure is not None:
         raise live.failure
-    return RunResult.of(live.run)
+    with no_collection():
+        return RunResult.of(live.run)
 
 
 class _Jobs:

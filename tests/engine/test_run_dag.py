@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -225,3 +226,20 @@ async def test_the_same_jobs_may_run_again() -> None:
         assert (await cb.run_dag(jobs, DIAMOND)).is_ready()
     assert order[::4] == ["A"] * 3
     assert len(order) == 12
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_the_garbage_collector_is_left_as_it_was(enabled: bool) -> None:
+    """It is paused while a graph is built, also when that fails, and is on while jobs run."""
+    seen: list[bool] = []
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        await cb.run_dag({"a": lambda: seen.append(gc.isenabled())})
+        with pytest.raises(cb.DefinitionError):
+            await cb.run_dag({"a": print}, {"a": ["b"]})
+        with pytest.raises(cb.DefinitionError):
+            await cb.run_dag({"a": print, "b": print}, {"a": ["b"], "b": ["a"]})
+        assert [*seen, gc.isenabled()] == [enabled, enabled]
+    finally:
+        (gc.enable if was_enabled else gc.disable)()
