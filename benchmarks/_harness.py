@@ -31,8 +31,11 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "build" / "benchmarks"
 """Where databases are made: on the project's disk, because memory has nothing to commit."""
 
-INTERPRETER = (str(getattr(sys, "_base_executable", sys.executable)), "-S")
-"""The interpreter at its fastest: what some machine's ``site`` loads at each start is no limit."""
+BARE_INTERPRETER = (str(getattr(sys, "_base_executable", sys.executable)),)
+"""The interpreter as it is installed here, outside of any environment."""
+
+INTERPRETER = (*BARE_INTERPRETER, "-S")
+"""The interpreter at its fastest: without what this machine's ``site`` loads at each start."""
 
 BACKENDS = ("asyncio", "trio")
 OURS = "ours"

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks import bench_spawner
-from benchmarks._harness import INTERPRETER, OURS, Figures, Goal, Row, Stopwatch
+from benchmarks._harness import (
+    BARE_INTERPRETER,
+    INTERPRETER,
+    OURS,
+    Figures,
+    Goal,
+    Row,
+    Stopwatch,
+)
 
 import callboard
 from callboard.executors._spawner import Command
@@ -28,9 +38,9 @@ async def ours(size: int, folder: Path) -> Figures:
     return watch.rate(size)
 
 
-async def bare(size: int, _folder: Path) -> Figures:
+async def bare(interpreter: Sequence[str], size: int, _folder: Path) -> Figures:
     """Start an interpreter for each, from two threads."""
-    return Figures(bench_spawner.bare([*INTERPRETER, "-c", "pass"], size, AT_ONCE))
+    return Figures(bench_spawner.bare([*interpreter, "-c", "pass"], size, AT_ONCE))
 
 
 async def forked(size: int, folder: Path) -> Figures:
@@ -43,14 +53,19 @@ async def forked(size: int, folder: Path) -> Figures:
     return Figures(await bench_spawner.spawned(command, b"", size, AT_ONCE))
 
 
-BARE = "python -S -c pass"
+BARE = "python -c pass"
 
 ROWS = [
     Row(
         name="processes",
         title="trivial Python tasks, 2 at a time, a process each",
         unit="tasks/s",
-        ways={OURS: ours, BARE: bare, "the spawner alone": forked},
+        ways={
+            OURS: ours,
+            BARE: partial(bare, BARE_INTERPRETER),
+            "python -S -c pass": partial(bare, INTERPRETER),
+            "the spawner alone": forked,
+        },
         size=200,
         quick=50,
         tiny=2,

@@ -3,7 +3,7 @@
     python benchmarks/run.py [--quick] [--only NAME]... [--markdown FILE]
 
 Prints a line for each row and backend as it is measured.  ``--markdown`` writes the table into a
-file, between its marks if it has them.
+file, between its marks if it has them; rows that are not measured now stay there as they are.
 """
 
 from __future__ import annotations
@@ -90,13 +90,28 @@ def table_line(result: Result) -> str:
 
 
 def write_table(path: Path, results: Sequence[Result]) -> None:
-    """Write the table into a file."""
-    table = f"{HEADER}{''.join(map(table_line, results))}\n{machine()}\n"
+    """Write the table into a file; rows that were not measured now stay as they are."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, after = "", ""
+    lines: dict[tuple[str, str], str] = {}
     if BEGIN in text and END in text:
-        before, after = text.split(BEGIN)[0], text.split(END)[1]
-        table = f"{before}{BEGIN}\n{table}{END}{after}"
-    path.write_text(table, encoding="utf-8")
+        before, rest = text.split(BEGIN)
+        table, after = rest.split(END)
+        lines = {_place(each): each for each in table.splitlines(keepends=True) if _is_row(each)}
+        before, after = f"{before}{BEGIN}\n", f"{END}{after}"
+    lines.update((_place(each), each) for each in map(table_line, results))
+    table = f"{HEADER}{''.join(lines.values())}\n{machine()}\n"
+    path.write_text(f"{before}{table}{after}", encoding="utf-8")
+
+
+def _is_row(line: str) -> bool:
+    return line.startswith("| ") and line not in HEADER
+
+
+def _place(line: str) -> tuple[str, str]:
+    """Return what a line of the table is about, whatever the size: its title, and on what."""
+    title, backend = line.strip("| \n").split(" | ")[:2]
+    return title.partition(": ")[2], backend
 
 
 def arguments() -> argparse.Namespace:

@@ -41,7 +41,8 @@ def test_one_command_measures_in_turn_and_writes_the_table_between_its_marks(
     tmp_path: Path,
 ) -> None:
     page = tmp_path / "speed.md"
-    page.write_text(f"Before.\n\n{run.BEGIN}\nold\n{run.END}\n\nAfter.\n", encoding="utf-8")
+    old = "| 9: ask and reply | asyncio | old |\n| 9: ask and reply | trio | kept |\n"
+    page.write_text(f"Before.\n\n{run.BEGIN}\n{old}{run.END}\n\nAfter.\n", encoding="utf-8")
     command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", "--only", "ask"]
     done = subprocess.run(
         [*command, "--backend", "asyncio", "--markdown", str(page)],
@@ -55,6 +56,7 @@ def test_one_command_measures_in_turn_and_writes_the_table_between_its_marks(
     assert text.endswith("After.\n")
     assert "| 500: ask and reply | asyncio |" in text
     assert "old" not in text
+    assert "\n| 9: ask and reply | trio | kept |\n" in text
 
 
 def test_a_goal_is_a_value_or_a_multiple_of_a_limit() -> None:
