@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from ..workflow import Failure, Task, commands as c
+import anyio
+
+from ..workflow import Creation, Failure, Task, commands as c
 from ._execution import Executor, Lease, NoExecutor, Upstream
 from ._own_ways import OWN_WAYS
 from ._runners import Job
@@ -128,7 +131,15 @@ def lease_of(actor: RunActor, task: Task, fence: str) -> Lease:
         env=task.spec.options.env,
         answers=task.answers,
         needs=lambda: _needs(task),
+        grow=partial(_grow, actor, task.id, fence),
+        holes=lambda: [(part.address, str(part.residual)) for part in run.holes_of(task)],
     )
+
+
+async def _grow(actor: RunActor, task: str, fence: str, commands: Sequence[Creation]) -> list[Any]:
+    """Change the graph in the name of an attempt; what was made is stored when this returns."""
+    with anyio.CancelScope(shield=True):
+        return await actor.ask(c.Grow(task=task, fence=fence, commands=tuple(commands)))
 
 
 def misconfigured(error: Exception) -> Failure:

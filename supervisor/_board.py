@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import attrs
 
 from ..actors import ActorStopped
-from ..workflow import Command, Refused, StaleFence, Task, TaskState, commands as c
+from ..workflow import Command, Creation, Refused, StaleFence, Task, TaskState, commands as c
 from ._beginning import lease_of
 from ._clock import Clock
 from ._execution import Lease
@@ -179,6 +179,22 @@ class Board:
         reason = f"worker {claim.worker!r} sent no heartbeat for {claim.seconds:g} s"
         claim.actor.inbox.post(c.Lose(task=claim.lease.task, fence=fence, reason=reason))
 
+    async def grow(self, fence: str, commands: Sequence[Creation]) -> list[Any]:
+        """Change the graph in the name of a lease; returns what was made when that is stored.
+
+        Raises:
+            StaleFence: the lease has ended.
+            Refused: it cannot be; nothing changed.
+            PromiseBroken: it broke a promise, and the run is being stopped for that.
+        """
+        claim = self._holder(fence)
+        command = c.Grow(task=claim.lease.task, fence=fence, commands=tuple(commands))
+        with anyio.CancelScope(shield=True):
+            answers = await claim.actor.tree.ask(claim.lease.run, command)
+        if answers is None:
+            raise StaleFence("this run is not live in this engine any more: it has no effect")
+        return answers
+
     async def say(self, fence: str, command: Command) -> None:
         """End a lease with what its holder says; returns when that is stored, even if cancelled.
 
@@ -188,6 +204,6 @@ class Board:
         """
         claim = self._holder(fence)
         with anyio.CancelScope(shield=True):
-            if not await claim.actor.tree.ask(claim.lease.run, command):
+            if await claim.actor.tree.ask(claim.lease.run, command) is None:
                 raise StaleFence("this run is not live in this engine any more: it has no effect")
         self.withdraw(fence)

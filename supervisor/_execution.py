@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from ..workflow import Failure, Run, Task, TaskSpec, Wait, WorkflowSpec
+from ..workflow import Creation, Failure, Run, Task, TaskSpec, Wait, WorkflowSpec
 
 
 @attrs.frozen
@@ -69,6 +69,9 @@ class Lease:
         env: Environment variables, resolved likewise.
         secrets: Values that must not appear in the log.
         remains: Set by an executor that could not end what it started: what is left.
+        grow: Changes the graph of the run in the name of this attempt, all of a batch or nothing;
+            returns what each command made when that is stored.
+        holes: Gives what the task may fill at the moment: addresses, and what may come there.
         lingering: Set by an executor that could not stop its work: awaiting it ends when the work
             has.
     """
@@ -89,6 +92,8 @@ class Lease:
     answers: tuple[Any, ...] = ()
     needs: Callable[[], Mapping[str, Upstream]] = dict[str, Upstream]
     waited: float | None = None
+    grow: Callable[[Sequence[Creation]], Awaitable[list[Any]]] | None = None
+    holes: Callable[[], Sequence[tuple[str, str]]] = tuple[tuple[str, str]]
     lingering: Callable[[], Awaitable[None]] | None = None
 
     def log(self, stream: str, text: str, data: Any = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -21,7 +21,7 @@ class Ask:
     """
 
     command: Command
-    reply: Reply[None]
+    reply: Reply[list[Any]]
     posted: bool = False
 
 

@@ -99,7 +99,7 @@ class Ownership:
             Refused: it does not fit; nothing changed.
             RunOwned: a living engine owns the run: post the command to it.
         """
-        while not await self._tree.ask(run_id, command, posted=posted):
+        while await self._tree.ask(run_id, command, posted=posted) is None:
             async with self.taking:
                 if run_id not in self._tree.live:
                     return await self._command_stored(run_id, command)

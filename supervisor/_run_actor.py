@@ -10,7 +10,7 @@ stands in ``_carry_on``, how attempts begin and end in ``_beginning`` and ``_end
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import anyio
 import attrs
@@ -18,6 +18,7 @@ import attrs
 from ..actors import Mailbox, Reply
 from ..storage import RunRow
 from ..workflow import (
+    CallboardError,
     Command,
     Deciding,
     Effect,
@@ -88,8 +89,8 @@ class RunActor:
     _written: RunRow | None = None
     begun: list[Job] = attrs.field(factory=list[Job])
     _starts: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
-    _replies: list[tuple[Reply[None], Refused | None]] = attrs.field(
-        factory=list[tuple[Reply[None], "Refused | None"]]
+    _replies: list[tuple[Reply[list[Any]], list[Any], CallboardError | None]] = attrs.field(
+        factory=list["tuple[Reply[list[Any]], list[Any], CallboardError | None]"]
     )
 
     def __attrs_post_init__(self) -> None:
@@ -182,11 +183,11 @@ class RunActor:
                 start()
         if self._replies:
             replies, self._replies = self._replies, []
-            for reply, refused in replies:
-                if refused is None:
-                    reply.send(None)
+            for reply, answers, failure in replies:
+                if failure is None:
+                    reply.send(answers)
                 else:
-                    reply.fail(refused)
+                    reply.fail(failure)
 
     async def _commit(self) -> None:
         run, tree = self.run, self.tree
@@ -241,8 +242,8 @@ class RunActor:
             self._starts.append(self.tree.board.look)
         self._was_paused = self.run.paused
 
-    def apply(self, command: Command) -> None:
-        """Let the kernel decide; what follows becomes visible after the next commit.
+    def apply(self, command: Command) -> Deciding:
+        """Let the kernel decide, and return how; what follows becomes visible after the commit.
 
         Raises:
             Refused: the command does not fit; nothing changed.
@@ -250,6 +251,7 @@ class RunActor:
         tree = self.tree
         d = Deciding(self.run, tree.clock.wall(), tree.draw, self.stops, self.events, self.effects)
         decide(d, command, tree.output_of)
+        return d
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Have something done when what was decided so far is stored."""
@@ -279,26 +281,27 @@ class RunActor:
                 except Refused as refused:
                     self.tree.log.debug("%s", refused)
 
-    def _asked(self, command: Command, reply: Reply[None]) -> None:
+    def _asked(self, command: Command, reply: Reply[list[Any]]) -> None:
         try:
-            self.apply(command)
+            d = self.apply(command)
         except Refused as refused:
-            self._replies.append((reply, refused))
+            self._replies.append((reply, [], refused))
         else:
-            self._replies.append((reply, None))
+            self._replies.append((reply, d.answers, d.failure))
 
-    async def ask(self, command: Command, *, posted: bool = False) -> None:
-        """Say a command and wait until what followed from it is stored.
+    async def ask(self, command: Command, *, posted: bool = False) -> list[Any]:
+        """Say a command, wait until what followed from it is stored, and return what it made.
 
         Raises:
             Refused: it does not fit; nothing changed.
+            PromiseBroken: it broke a promise, and the run is being stopped for that.
             ActorStopped: this actor is gone; what it had not stored has not happened.
         """
 
-        def make(reply: Reply[None]) -> RunMessage:
+        def make(reply: Reply[list[Any]]) -> RunMessage:
             return Ask(command, reply, posted)
 
-        await self.inbox.ask(make)
+        return await self.inbox.ask(make)
 
     # --- what could not begin, and what is to end
 

@@ -353,7 +353,7 @@ class Tree(Lifetime):
             raise self.aside[run_id]
         return await self.load(run_id)
 
-    async def ask(self, run_id: str, command: Command, *, posted: bool = False) -> bool:
+    async def ask(self, run_id: str, command: Command, *, posted: bool = False) -> list[Any] | None:
         """Say a command to a live run and wait until what followed is stored.
 
         Args:
@@ -362,7 +362,7 @@ class Tree(Lifetime):
             posted: It came through the store; :meth:`answered` must follow.
 
         Returns:
-            Whether the run is live here; if not, nothing was said.
+            What was made; None if the run is not live here, then nothing was said.
 
         Raises:
             Refused: it does not fit; nothing changed.
@@ -374,15 +374,13 @@ class Tree(Lifetime):
                 continue
             actor, moved = live.actor, live.moved
             try:
-                await actor.ask(command, posted=posted)
+                return await actor.ask(command, posted=posted)
             except ActorStopped:
                 if live.actor is actor:
                     await moved.wait()
                 if live.failure is not None:
                     raise live.failure from None
-            else:
-                return True
-        return False
+        return None
 
     def answered(self, run_id: str) -> None:
         """Tell a run that the answer to a posted command is stored."""

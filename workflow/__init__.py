@@ -10,6 +10,7 @@ from ._definition import (
     ERROR_KINDS as ERROR_KINDS,
     KINDS as KINDS,
     Failure as Failure,
+    HoleSpec as HoleSpec,
     InputSpec as InputSpec,
     Retry as Retry,
     Stop as Stop,
@@ -43,12 +44,13 @@ from ._picture import (
     picture_of_spec as picture_of_spec,
 )
 from ._results import (
+    PromiseResult as PromiseResult,
     FrontierItem as FrontierItem,
     HoleResult as HoleResult,
     RunResult as RunResult,
     TaskResult as TaskResult,
 )
-from ._run import Hole as Hole, Run as Run, Task as Task
+from ._run import Hole as Hole, Part as Part, Run as Run, Task as Task
 from ._states import (
     ENDED as ENDED,
     SETTLED as SETTLED,
@@ -60,6 +62,7 @@ from ._states import (
 from ._why import Reason as Reason, why as why
 from .commands import (
     Command as Command,
+    Creation as Creation,
     Effect as Effect,
     SetTimer as SetTimer,
     StopAttempt as StopAttempt,

@@ -284,6 +284,14 @@ class Run:
                     below.setdefault(task.created_by, []).append(task)
         return below
 
+    def holes_of(self, task: Task) -> list[Part]:
+        """Return the places that a task may fill now."""
+        return [
+            part
+            for part in task.binds or ()
+            if isinstance(part, Part) and not part.closed and not part.lapsed
+        ]
+
     # --- ranks
 
     def vertices(self) -> list[Vertex]:

@@ -139,7 +139,15 @@ def describe(run: Run) -> dict[str, Any]:
     facts = {
         field.name: getattr(run, field.name)
         for field in attrs.fields(Run)
-        if field.name not in ("tasks", "holes", "active", "ready", "changed", "spec")
+        if field.name not in ("tasks", "holes", "active", "ready", "changed", "spec", "growth")
+    }
+    growth = run.growth
+    facts["log"], facts["rounds"] = growth.log, growth.rounds
+    facts["promises"] = [(promise.text, promise.by) for promise in growth.promises]
+    facts["guards"] = {key: (g.lo, g.hi, g.count) for key, g in growth.guards.tasks.items()}
+    facts["parts"] = {
+        address: (str(part.residual), part.closed, part.lapsed, [o.id for o in part.owners])
+        for address, part in growth.parts.items()
     }
     facts["tasks"] = {name: _describe_task(task) for name, task in run.tasks.items()}
     facts["active"] = sorted(run.active)
@@ -147,8 +155,10 @@ def describe(run: Run) -> dict[str, Any]:
 
 
 def _describe_task(task: Task) -> dict[str, Any]:
-    return {
+    told = {
         field.name: getattr(task, field.name)
         for field in attrs.fields(Task)
-        if field.name not in ("before", "after", "queued", "spec", "rank")
+        if field.name
+        not in ("before", "after", "queued", "spec", "rank", "binds", "bound", "named", "part")
     }
+    return {**told, "part": None if task.part is None else task.part.address}
