@@ -88,7 +88,10 @@ def keep_promises(run: Run, task: Task, place: Place | None) -> None:
     filled = place is not None and isinstance(place.part.shape, Lab)
     narrowing = place is not None and isinstance(place.part.shape, Alt)
     for guard in growth.guards.tasks.values():
-        if guard.hi is None and not guard.lo:
+        if not needed and not filled and guard.hi is not None and not guard.lo:
+            # By far the most common: an instance that needs nothing more.
+            if guard.count + planned.get(guard, 0) + growth.margin > guard.hi:
+                growth.doubtful = True
             continue
         more = planned.get(guard, 0)
         for label, count in needed.items():

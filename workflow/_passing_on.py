@@ -22,8 +22,8 @@ def blocks(vertex: Vertex) -> bool:
     return isinstance(vertex, Task) and vertex.state in SETTLED and not vertex.released
 
 
-def blockers(tasks: Iterable[Task]) -> list[Task]:
-    """Return what blocks these tasks, directly in front of them or across holes."""
+def blockers(tasks: Iterable[Vertex]) -> list[Task]:
+    """Return what blocks these tasks or holes, directly in front of them or across holes."""
     found: set[Task] = set()
     seen: set[Vertex] = set()
     stack: list[Vertex] = [earlier for task in tasks for earlier in task.before]
@@ -47,7 +47,7 @@ def pass_on(d: Deciding, task: Task) -> None:
     d.settle_all(_doomed(task), state, reason)
 
 
-def pass_on_to(d: Deciding, tasks: Iterable[Task]) -> None:
+def pass_on_to(d: Deciding, tasks: Iterable[Vertex]) -> None:
     """Settle those of these tasks, and of what is behind them, that something in front blocks."""
     for blocker in blockers(tasks):
         pass_on(d, blocker)

@@ -73,6 +73,12 @@ def _ambiguous(run: Run, command: c.AddTask, found: Sequence[Place]) -> str:
 def _agreeing(
     run: Run, parts: Iterable[Part], command: c.AddTask, label: str | None
 ) -> list[Place]:
+    if not command.after and not command.before and command.into is None:
+        return [
+            Place(part, each.path, each.cost, each.place or label or "any")
+            for part in parts
+            for each in occurrences(part.residual, label)
+        ]
     named = [run.vertex(name) for name in command.after]
     near = next((each for each in named if isinstance(each, Task) and each.part), None)
     if near is not None:

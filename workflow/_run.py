@@ -315,8 +315,8 @@ class Run:
         """
         if not self.growth.roomy:
             self.rerank()
-        low = max((each.rank for each in earlier), default=-GAP)
-        high = min((each.rank for each in later), default=low + 2 * GAP)
+        low = max([each.rank for each in earlier]) if earlier else -GAP
+        high = min([each.rank for each in later]) if later else low + 2 * GAP
         if low + 1 >= high > low:
             self.rerank()
             return self.rank_between(earlier, later, joint=joint)

@@ -44,6 +44,7 @@ from callboard.workflow import (
     start,
 )
 from callboard.workflow._run import TAKES_NO_SLOT, Part
+from callboard.workflow._shapes import Lab
 
 Facts: TypeAlias = Callable[[Run], dict[str, Any]]
 
@@ -81,6 +82,34 @@ def workflows(draw: st.DrawFn) -> WorkflowSpec:
         tasks=tuple(draw(st.permutations(tasks))),
         timeout=draw(st.none() | st.integers(5, 30)),
         on_failure=draw(st.sampled_from(["stop", "drain", "skip_downstream", "allow_partial"])),
+    )
+
+
+SHAPES = ["...", "M*", "N -> M", "(N -> M) | K", "loop(N -> K)", "(M?)+", "M{1,2}", "(N -> M*)*"]
+PROMISES = [
+    *("no new tasks", "no new edges", "sealed", "closed", "no new M", "only tasks M, N"),
+    *("at most 3 M", "at least 1 N", "exactly 2 M", "at most 9 tasks", "no edges into b"),
+    *("no new M by a", "at most 2 tasks by b", "at least 1 M by a", "at most 1 rounds of a"),
+]
+
+
+def creations(run: Run) -> st.SearchStrategy[c.Creation]:
+    tasks = st.sampled_from(list(run.tasks)[:12])
+    names = st.lists(tasks, max_size=2).map(tuple)
+    parts = st.sampled_from(["nowhere", *run.holes, *run.growth.parts][:12])
+    labels = st.sampled_from("MNK")
+    new = TaskSpec(id="", name="", kind="function")
+    return st.one_of(
+        st.builds(c.AddTask, name=labels, new=st.just(new), after=names, before=names),
+        st.builds(c.AddTask, name=labels, new=st.just(new), key=st.sampled_from("xy")),
+        st.builds(c.AddTask, name=labels, new=st.just(new), into=parts),
+        st.builds(c.AddTask, name=labels, new=st.just(new)),
+        st.builds(c.AddEdge, source=tasks, target=tasks),
+        st.builds(c.OpenHole, shape=st.sampled_from(SHAPES), after=names, before=names),
+        st.builds(c.GiveHole, hole=parts, to=tasks),
+        st.builds(c.CloseHole, hole=parts),
+        st.builds(c.Promise, text=st.sampled_from(PROMISES)),
+        st.builds(c.Again, task=tasks),
     )
 
 
@@ -134,7 +163,9 @@ class AnyHistory(RuleBasedStateMachine):
     def _nothing_settled_moves(self, events: list[Event]) -> None:
         by_hand = {e.task for e in events if isinstance(e, ev.TaskSettled) and e.by is not None}
         for name, (generation, state) in self.settled.items():
-            task = self.run.tasks[name]
+            task = self.run.tasks.get(name)
+            if task is None:
+                continue  # archived by a restart of what had created it
             if task.generation == generation and name not in by_hand:
                 assert task.state is state
         self.settled = {
@@ -250,6 +281,14 @@ class AnyHistory(RuleBasedStateMachine):
             hole=hole, shape="...", owner=owner, after=tuple(after), before=tuple(before)
         )
         self.say(said)
+
+    @precondition(lambda self: any(t.fence for t in self.run.active.values()))
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def an_attempt_grows_the_graph(self, data: st.DataObject, count: int) -> None:
+        live = [task for task in self.run.active.values() if task.fence is not None]
+        task = data.draw(st.sampled_from(live))
+        commands = [data.draw(creations(self.run)) for _ in range(count)]
+        self.say(c.Grow(task=task.id, fence=task.fence, commands=tuple(commands)))
 
     @rule(hole=st.sampled_from("HJK"))
     def close_hole(self, hole: str) -> None:
@@ -367,6 +406,9 @@ class AnyHistory(RuleBasedStateMachine):
         self.say(c.Unpause())
         for hole in list(self.run.holes):
             self.say(c.CloseHole(hole=hole))
+        for part in list(self.run.growth.open):
+            if isinstance(part.shape, Lab):
+                self.say(c.AddTask(name=part.shape.label, into=part.address))
         while (task := self.run.pop_ready()) is not None:
             self.start_task(task, 9)
         for task in list(self.run.active.values()):
