@@ -198,8 +198,7 @@ class Engine:
                 "kwargs": {k: encode(v) for k, v in kwargs.items()},
             }
             return spec, inputs if args or kwargs else None
-        if not isinstance(workflow, WorkflowSpec):
-            raise UsageError(_no_workflow(workflow))
+        _check_workflow(workflow)
         if len(args) > 1 or (args and not isinstance(args[0], Mapping)):
             raise UsageError(
                 "a workflow from a file takes its inputs as one mapping or as keywords"
@@ -367,19 +366,23 @@ class Engine:
         return self._tree
 
 
-def _no_workflow(given: Any) -> str:
-    """Return what to do with something that is no workflow."""
-    if callable(given):
-        name = getattr(given, "__qualname__", repr(given))
-        if is_task(given):
-            return f"{name} is a task: add it to a workflow, a function made one by @cb.workflow"
-        return (
-            f"{name} is a plain function: decorate it with @cb.workflow if it adds tasks to a "
-            "workflow; plain functions that depend on each other are for cb.run_dag"
+def _check_workflow(given: Any) -> None:
+    """Say what to do with something that is no workflow."""
+    if isinstance(given, WorkflowSpec):
+        return
+    if not callable(given):
+        raise UsageError(
+            f"{type(given).__name__} is no workflow: give a function decorated with @cb.workflow, "
+            "what cb.load() returned, or a name of workflows=; a plain mapping is for cb.run_dag"
         )
-    return (
-        f"{type(given).__name__} is no workflow: give a function decorated with @cb.workflow, "
-        "what cb.load() returned, or a name of workflows=; a plain mapping is for cb.run_dag"
+    name = getattr(given, "__qualname__", repr(given))
+    if is_task(given):
+        raise UsageError(
+            f"{name} is a task: add it to a workflow, a function decorated with @cb.workflow"
+        )
+    raise UsageError(
+        f"{name} is a plain function: decorate it with @cb.workflow if it adds tasks to a "
+        "workflow; plain functions that depend on each other are for cb.run_dag"
     )
 
 
