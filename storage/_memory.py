@@ -38,6 +38,9 @@ from ._refusals import (
 
 _T = TypeVar("_T")
 
+ANSWERS_MAX = 1_000
+"""Answers to commands kept in memory; the oldest go first."""
+
 LOG_LINES_MAX = 100_000
 """Log lines kept in memory; the oldest go first."""
 
@@ -74,7 +77,9 @@ class MemoryStore:
         self._runs: dict[str, _Run] = {}
         self._engines: dict[str, EngineInfo] = {}
         self._leases: dict[str, PoolLease] = {}
-        self._posts: list[_Post] = []
+        self._posts: dict[int, _Post] = {}
+        self._posted = 0
+        self._answered: deque[int] = deque()
         self._lines: deque[LogLine] = deque(maxlen=LOG_LINES_MAX)
         self._lines_written = 0
         self._changes = 1
@@ -262,8 +267,8 @@ class MemoryStore:
         """Leave a command for the engine that owns a run; return its number."""
         if run not in self._runs:
             raise unknown_run(run)
-        number = len(self._posts) + 1
-        self._posts.append(_Post(Posted(id=number, run=run, command=command, by=by)))
+        self._posted = number = self._posted + 1
+        self._posts[number] = _Post(Posted(id=number, run=run, command=command, by=by))
         self._note_change()
         return number
 
@@ -271,19 +276,26 @@ class MemoryStore:
         """Return the unanswered commands left for runs that this engine owns, oldest first."""
         return [
             post.posted
-            for post in self._posts
+            for post in self._posts.values()
             if not post.answered and self._runs[post.posted.run].owner == engine
         ]
 
     async def reply(self, post: int, answer: Json) -> None:
         """Answer a command that was left for a run."""
-        self._posts[post - 1].answer = answer
-        self._posts[post - 1].answered = True
+        posted = self._posts.get(post)
+        if posted is None:
+            return
+        if not posted.answered:
+            self._answered.append(post)
+        posted.answer, posted.answered = answer, True
+        while len(self._answered) > ANSWERS_MAX:
+            del self._posts[self._answered.popleft()]
         self._note_change()
 
     async def answer(self, post: int) -> Json | None:
         """Return the answer to a command, None while there is none."""
-        return self._posts[post - 1].answer if 0 < post <= len(self._posts) else None
+        posted = self._posts.get(post)
+        return None if posted is None else posted.answer
 
     async def wait_changed(self, seen: int) -> int:
         """Return another number than ``seen`` once what others may wait for has changed."""

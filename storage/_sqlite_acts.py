@@ -6,14 +6,22 @@ Each is one transaction and runs in the writer's thread.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Final
 
 from ..workflow import StoreError
 from . import _sqlite_query as queries
 from ._codec import encode_value
 from ._protocol import EngineInfo, Json, PoolLease
 from ._refusals import owned, unknown_run
+
+ANSWER_KEPT_SECONDS: Final = 3600.0
+"""How long the answer to a command is kept: its sender waits for it a few seconds."""
+
+REMOVED_MAX: Final = 100
+"""How many answered commands are removed together with something else that is written."""
 
 
 @contextmanager
@@ -47,6 +55,7 @@ def register(
             "VALUES (?, ?, ?, ?, ?)",
             (namespace, engine.id, engine.host, engine.pid, engine.started_at),
         )
+        _remove_answered(connection, namespace, time.time())
 
 
 def unregister(connection: sqlite3.Connection, namespace: str, engine: str) -> None:
@@ -132,11 +141,22 @@ def post(
 
 def reply(connection: sqlite3.Connection, namespace: str, number: int, answer: str) -> None:
     """Answer a command."""
+    now = time.time()
     with transaction(connection):
         connection.execute(
-            "UPDATE inbox SET answer = ? WHERE namespace = ? AND id = ?",
-            (answer, namespace, number),
+            "UPDATE inbox SET answer = ?, answered_at = ? WHERE namespace = ? AND id = ?",
+            (answer, now, namespace, number),
         )
+        _remove_answered(connection, namespace, now)
+
+
+def _remove_answered(connection: sqlite3.Connection, namespace: str, now: float) -> None:
+    """Remove some of the commands whose senders have long had their answers, or never come back."""
+    connection.execute(
+        "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox "
+        "WHERE namespace = ? AND answer IS NOT NULL AND answered_at < ? LIMIT ?)",
+        (namespace, now - ANSWER_KEPT_SECONDS, REMOVED_MAX),
+    )
 
 
 def json_of(value: Json, what: str) -> str:
