@@ -13,7 +13,7 @@ from ._keeping import violation
 from ._passing_on import pass_on
 from ._restarting import stop_held
 from ._run import Task
-from ._states import NOT_READY, SKIPPED, SUCCEEDED
+from ._states import NOT_READY, SKIPPED, SUCCEEDED, WAITING
 from ._stopping import cancelled, ended_by_stop
 from .events import Wait
 
@@ -126,7 +126,8 @@ def lose(d: Deciding, command: c.Lose) -> None:
     task = d.leased(command.task, command.fence)
     if ended_by_stop(d, task, command.reason):
         return
-    lost = task.spec.options.lost
+    # What only waited has done nothing that somebody would have to be asked about.
+    lost = "retry" if task.state is WAITING else task.spec.options.lost
     if lost == "retry" and task.losses < LOSSES_MAX and not d.closing:
         if not take_back(d, task):
             task_failed(d, task, violation(d.run))

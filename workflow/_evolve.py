@@ -8,6 +8,7 @@ does not fit is a bug and raises.
 
 from __future__ import annotations
 
+import heapq
 import typing
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -397,10 +398,12 @@ def _growth_undone(run: Run, event: ev.GrowthUndone) -> None:
 
 
 def _build_without(run: Run, dropped: Collection[int], at: float, why: str) -> None:
-    for gone in rebuild(run, dropped, _define):
+    lost = rebuild(run, dropped, _define)
+    for gone in lost:
         forget(run, gone)
         gone.reason = why
         run.changed[gone.id] = gone
+    _unqueue(run, lost)
     for task in run.tasks.values():
         _adjust(run, task, at)
     if run.restarting:
@@ -419,10 +422,19 @@ def forget(run: Run, task: Task) -> None:
         run.order.remove(task.id)
 
 
+def _unqueue(run: Run, lost: Collection[Task]) -> None:
+    """Take tasks that are not in the graph any more out of the line of those that may start."""
+    if any(task.queued for task in lost):
+        run.ready = [entry for entry in run.ready if entry[2].id in run.tasks]
+        heapq.heapify(run.ready)
+
+
 def roll_back(run: Run, version: int, at: float) -> None:
     """Take back what happened since a version, if it only changed the graph and is told nowhere."""
-    for gone in rebuild(run, range(version + 1, run.version + 1), _define):
+    lost = rebuild(run, range(version + 1, run.version + 1), _define)
+    for gone in lost:
         forget(run, gone)
+    _unqueue(run, lost)
     for task in run.tasks.values():
         _adjust(run, task, at)
     run.version = version
