@@ -40,7 +40,7 @@ class Question:
     Attributes:
         run: The run.
         without: A guard that is left out, to see whether it matters.
-        force: Of which parts, which place is to be taken at least once.
+        force: Of which parts, which place or alternative is to be taken at least once.
     """
 
     run: Run
@@ -66,6 +66,7 @@ class Question:
         for guard in guards:
             if guard.owed:
                 self._freely(guard)
+        for guard in guards:
             hi = _MANY if guard.hi is None else guard.hi - guard.count
             self._system.require(self._sums[guard], guard.lo - guard.count, hi)
         found = self._system.solve()
@@ -90,6 +91,8 @@ class Question:
                 sides = [system.variable(0, _MANY) for _ in items]
                 system.require({**dict.fromkeys(sides, 1), number: -1}, 0, 0)
                 for side, item in enumerate(items):
+                    if self.force == (kind, (*at, side)):
+                        system.require({sides[side]: 1}, 1, _MANY)
                     self._tree(kind, item, sides[side], (*at, side))
             case Map(item, lo, hi) | Loop(item, lo, hi):
                 inner = system.variable(0, _MANY)

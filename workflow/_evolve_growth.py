@@ -121,10 +121,11 @@ def _task_added(run: Run, event: ev.TaskAdded) -> list[Task]:
         part.hole.tasks.append(spec.id)
         fill(run, part, event.path, task)
         for name in spec.needs:
-            if part.is_wild and name in run.tasks:
+            if name in run.tasks:
                 link(run, run.tasks[name], task)
-        if part.is_wild and can_speak(task):
-            give_to(run, part, task)
+        dots = task.part
+        if dots is not None and dots.is_wild and can_speak(task):
+            give_to(run, dots, task)
     touched = [task]
     for each in later:
         if put_in_front(run, task, each) and isinstance(each, Task):
@@ -132,6 +133,9 @@ def _task_added(run: Run, event: ev.TaskAdded) -> list[Task]:
     growth.guards.count(spec.name, chain_of(run, event.by))
     if event.by is not None:
         _note_number(run.tasks.get(event.by), spec)
+        if event.certain:
+            counts = growth.certain.setdefault(event.by, {})
+            counts[spec.name] = counts.get(spec.name, 0) + 1
     return touched
 
 
@@ -178,7 +182,10 @@ def _hole_opened(run: Run, event: ev.HoleOpened) -> list[Task]:
 
 
 def _hole_given(run: Run, event: ev.HoleGiven) -> list[Task]:
-    give_to(run, _part(run, event.hole), run.tasks[event.to])
+    part = _part(run, event.hole)
+    give_to(run, part, run.tasks[event.to])
+    if part.is_wild and event.by in run.tasks and event.by != event.to:
+        take_from(run, part, run.tasks[event.by])
     return []
 
 

@@ -45,6 +45,11 @@ def grow(d: Deciding, command: c.Grow) -> None:
         raise Refused(f"run {run.id!r} is being stopped: nothing can be added to it")
     if creator is not None and creator.id in run.held:
         raise Refused(f"task {creator.id!r} is about to be restarted: it can add nothing more")
+    if creator is not None and not can_speak(creator):
+        raise Refused(
+            f"task {creator.id!r} of run {run.id!r} cannot change the graph: it is done by "
+            f"{creator.spec.kind!r}, which only reports"
+        )
     mark = Mark.of(d, creator)
     try:
         d.answers = [_GROW[type(each)](d, creator, each) for each in command.commands]
@@ -81,17 +86,20 @@ def _cycle(run: Run, error: CycleError) -> str:
 
 def _add_task(d: Deciding, creator: Task | None, command: c.AddTask) -> str:
     run = d.run
-    key = _key(creator, command)
+    key = _key(run, creator, command)
     name = key if creator is None else f"{creator.id}/{key}"
     there = run.tasks.get(name)
     if there is not None:
         return _same(run, there, command)
-    _check_named(run, command.after, command.before)
+    for other in (*command.after, *command.before):
+        run.vertex(other)
     chain = chain_of(run, None if creator is None else creator.id)
     place = find_place(run, creator, command)
     if place is None:
         _check_free(d, creator, command)
         _check_edges(d, creator, command, chain)
+    elif place.wild:
+        _check_dots(d, place, command, chain)
     broken = run.growth.guards.exceeded(command.name, chain)
     if broken is not None:
         raise Broken(broken, f"a task {command.name!r} more would be too much")
@@ -105,6 +113,8 @@ def add_at(
     spec: TaskSpec,
     place: Place | None,
     before: Sequence[str] = (),
+    *,
+    certain: bool = False,
 ) -> None:
     """Let a task come into the graph."""
     d.emit(
@@ -112,9 +122,10 @@ def add_at(
             at=d.now,
             new=spec,
             by=None if creator is None else creator.id,
-            before=tuple(before) if place is None or place.part.is_wild else (),
+            before=tuple(before) if place is None or place.wild else (),
             part=None if place is None else place.part.address,
             path=() if place is None else place.path,
+            certain=certain,
         )
     )
     run = d.run
@@ -136,17 +147,17 @@ def add_certain(d: Deciding) -> None:
             owner, label = part.owners[0], part.shape.label
             command = c.AddTask(name=label)
             place = Place(part, (), 0, label)
-            name = f"{owner.id}/{_key(owner, command)}"
-            add_at(d, owner, _spec_of(run, command, name, place), place)
+            name = f"{owner.id}/{_key(run, owner, command)}"
+            add_at(d, owner, _spec_of(run, command, name, place), place, certain=True)
 
 
-def _key(creator: Task | None, command: c.AddTask) -> str:
+def _key(run: Run, creator: Task | None, command: c.AddTask) -> str:
     if command.key is not None:
         return command.key
     if creator is None:
         return command.name
     if creator.named is None:
-        creator.named = {}
+        creator.named = dict(run.growth.certain.get(creator.id, ()))
     number = creator.named[command.name] = creator.named.get(command.name, 0) + 1
     return f"{command.name}-{number}"
 
@@ -176,7 +187,7 @@ def _same(run: Run, there: Task, command: c.AddTask) -> str:
 
 def _spec_of(run: Run, command: c.AddTask, name: str, place: Place | None) -> TaskSpec:
     known = command.new or template(run, command.name)
-    needs = command.after if place is None or place.part.is_wild else ()
+    needs = command.after if place is None or place.wild else ()
     if known is None:
         return TaskSpec(id=name, name=command.name, needs=needs, inputs=command.inputs)
     # Field by field: attrs.evolve takes four times as long, and this is done for every creation.
@@ -201,13 +212,6 @@ def template(run: Run, label: str) -> TaskSpec | None:
         if found is not None:
             templates[label] = found
     return found
-
-
-def _check_named(run: Run, after: Sequence[str], before: Sequence[str]) -> None:
-    for name in after:
-        run.vertex(name)
-    for name in before:
-        _refuse_begun(run, run.vertex(name))
 
 
 def _refuse_begun(run: Run, vertex: Task | Hole) -> None:
@@ -252,7 +256,26 @@ def _check_free(d: Deciding, creator: Task | None, command: c.AddTask) -> None:
             )
         raise Broken(_closing_text(run), f"task {creator.id!r} has no place for a {command.name!r}")
     befores, afters = [[run.vertex(n) for n in names] for names in (command.before, command.after)]
+    for vertex in befores:
+        _refuse_begun(run, vertex)
     way = path(befores, set(afters))
+    if way:
+        raise CycleError([command.name, *(each.id for each in way), command.name])
+
+
+def _check_dots(d: Deciding, place: Place, command: c.AddTask, chain: Chain) -> None:
+    """Check the edges that a creation in a ``...`` names to other tasks in it."""
+    run, part = d.run, place.part
+    for name in command.before:
+        vertex = run.vertex(name)
+        if isinstance(vertex, Task) and vertex.part is part:
+            _refuse_begun(run, vertex)
+            _check_edge(d, command.name, vertex.spec.name, chain)
+    for name in command.after:
+        vertex = run.vertex(name)
+        if isinstance(vertex, Task) and vertex.part is part:
+            _check_edge(d, vertex.spec.name, command.name, chain)
+    way = path([run.vertex(n) for n in command.before], {run.vertex(n) for n in command.after})
     if way:
         raise CycleError([command.name, *(each.id for each in way), command.name])
 
@@ -311,7 +334,11 @@ def _add_edge(d: Deciding, creator: Task | None, command: c.AddEdge) -> None:
     if source in target.before:
         return
     _refuse_begun(run, target)
-    _check_may_shape(run, creator, f"the edge {source.id} → {target.id}")
+    way = path([target], {source})
+    if way:
+        raise CycleError([source.id, *(each.id for each in way)])
+    if not _share_dots(creator, source, target):
+        _check_may_shape(run, creator, f"the edge {source.id} → {target.id}")
     chain = chain_of(run, None if creator is None else creator.id)
     _check_edge(d, source.spec.name, target.spec.name, chain)
     d.emit(
@@ -324,6 +351,18 @@ def _add_edge(d: Deciding, creator: Task | None, command: c.AddEdge) -> None:
     )
     if blocks(source):
         pass_on(d, source)
+
+
+def _share_dots(creator: Task | None, source: Task, target: Task) -> bool:
+    """Return whether two tasks stand in one ``...`` of a shape that the creator owns, too."""
+    part = source.part
+    return (
+        creator is not None
+        and part is not None
+        and part.is_wild
+        and part is target.part
+        and creator in part.owners
+    )
 
 
 def _check_may_shape(run: Run, creator: Task | None, what: str) -> None:
@@ -344,8 +383,11 @@ def _open_hole(d: Deciding, creator: Task | None, command: c.OpenHole) -> str:
     name = command.hole or _free_name(run, segment(shape))
     if name in run.holes:
         raise Refused(f"run {run.id!r} has a hole {name!r} already", kind="exists")
-    _check_named(run, command.after, command.before)
+    for other in command.after:
+        run.vertex(other)
     _check_may_shape(run, creator, f"the hole {name!r}")
+    for other in command.before:
+        _refuse_begun(run, run.vertex(other))
     chain = chain_of(run, None if creator is None else creator.id)
     _check_edges(d, creator, command, chain)
     owner = creator if command.owner is None else run.task(command.owner)
@@ -380,15 +422,16 @@ def _free_name(run: Run, base: str) -> str:
 
 
 def parts_at(run: Run, address: str) -> list[Part]:
-    """Return the parts that an address names.
+    """Return the parts at and below an address.
 
     Raises:
         Refused: there is nothing there.
     """
-    parts = run.growth.parts
-    if address in parts:
-        return [parts[address]]
-    below = [part for part in parts.values() if part.inside == address or part.hole.name == address]
+    below = [
+        part
+        for part in run.growth.parts.values()
+        if address in (part.address, part.inside) or part.address.startswith(f"{address}/")
+    ]
     if not below and address not in run.holes:
         raise Refused(
             f"run {run.id!r} has no hole {address!r}; it has: {_holes(run)}", kind="unknown"
@@ -440,19 +483,20 @@ def _check_receiver(run: Run, creator: Task | None, receiver: Task) -> None:
 def _close(d: Deciding, creator: Task | None, command: c.CloseHole) -> None:
     run = d.run
     owned = _owned_at(run, creator, command.hole, "close")
-    closable = [part for part in owned if not isinstance(part.shape, Lab)]
-    if owned and not closable:
-        raise Refused(f"{command.hole!r} cannot be closed: a task must still come into it")
-    for part in closable:
+    for part in owned:
+        if isinstance(part.shape, Lab) and creator is None:
+            raise Refused(f"{part.address!r} cannot be closed: a task must still come into it")
         if not part.residual.nullable and creator is not None:
             raise Broken(
                 f"{part.hole.shape} in {part.hole.name!r}",
                 f"{part.address!r} was closed, and {part.residual} must still come into it",
             )
-        d.emit(
-            ev.HoleClosed(at=d.now, hole=part.address, by=None if creator is None else creator.id)
-        )
-    if closable:
+        if creator is not None and len(part.owners) > 1:
+            d.emit(ev.HoleLeft(at=d.now, hole=part.address, by=creator.id))
+            continue
+        by = None if creator is None else creator.id
+        d.emit(ev.HoleClosed(at=d.now, hole=part.address, by=by))
+    if owned:
         run.growth.doubtful = True
 
 
@@ -467,7 +511,7 @@ def _promise(d: Deciding, creator: Task | None, command: c.Promise) -> None:
         raise Refused(str(error), kind="invalid") from error
     if spec.by is not None:
         speaker = run.task(spec.by)
-        if isinstance(spec, TaskGuard) and spec.lo is not None and not _could(run, speaker, spec):
+        if isinstance(spec, TaskGuard) and _lacks(run, speaker, spec):
             raise PromiseRefused(
                 f"{command.text!r} cannot hold: task {speaker.id!r} has no place for it"
             )
@@ -488,11 +532,17 @@ def _promise(d: Deciding, creator: Task | None, command: c.Promise) -> None:
         raise PromiseRefused(f"{command.text!r} cannot hold: {broken}") from broken
 
 
-def _could(run: Run, task: Task, spec: TaskGuard) -> bool:
-    """Return whether a task owns something that can take a label."""
-    if speaks_freely(run, task) or run.growth.wilds.get(task.id):
-        return True
-    return (task.id, spec.pattern) in run.growth.places
+def _lacks(run: Run, task: Task, spec: TaskGuard) -> bool:
+    """Return whether a task would have to create something and owns no place for it."""
+    if spec.lo is None or speaks_freely(run, task) or run.growth.wilds.get(task.id):
+        return False
+    if (task.id, spec.pattern) in run.growth.places:
+        return False
+    there = sum(
+        other.spec.name == spec.pattern and is_below(run, other, task)
+        for other in run.tasks.values()
+    )
+    return there < spec.lo
 
 
 def _style(d: Deciding, creator: Task | None, command: c.Style) -> None:

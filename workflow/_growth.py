@@ -50,6 +50,8 @@ class Growth:
         promises: All promises that hold, in the order of their making.
         log: What changed the graph since the definition, by number; restarts and undone attempts
             take away from it, and the graph is what is left.
+        certain: By creator and label, how many tasks came by themselves because they had become
+            certain: they are numbered before those that an attempt creates.
         rounds: How often tasks were begun anew by ``again``.
         roomy: Whether ranks were given with room between them.
         doubtful: Whether it must be asked exactly whether the run can still be finished.
@@ -76,6 +78,7 @@ class Growth:
     guards: Guards = attrs.field(factory=Guards)
     promises: list[Promise] = attrs.field(factory=list[Promise])
     log: dict[int, Growing] = attrs.field(factory=dict[int, "Growing"])
+    certain: dict[str, dict[str, int]] = attrs.field(factory=dict[str, "dict[str, int]"])
     rounds: dict[str, int] = attrs.field(factory=dict[str, int])
     roomy: bool = False
     doubtful: bool = False

@@ -8,7 +8,7 @@ place that no way to finish leads through any more is taken away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -21,7 +21,7 @@ from ._evolve import roll_back
 from ._guards import Guard
 from ._placing import Place
 from ._run import Part, Run, Task
-from ._shapes import EMPTY, Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, normal
+from ._shapes import EMPTY, Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, children, normal
 
 
 class Broken(Exception):
@@ -84,6 +84,7 @@ def keep_promises(run: Run, task: Task, place: Place | None) -> None:
     """Note what a creation means for the promises; tell whether they need an exact look."""
     growth = run.growth
     planned = growth.planned
+    choices = any(not isinstance(part.shape, Lab) for part in growth.fresh)
     needed = _needed(run)
     filled = place is not None and isinstance(place.part.shape, Lab)
     narrowing = place is not None and isinstance(place.part.shape, Alt)
@@ -102,7 +103,7 @@ def keep_promises(run: Run, task: Task, place: Place | None) -> None:
         planned[guard] = more
         if guard.hi is not None and guard.count + more + growth.margin > guard.hi:
             growth.doubtful = True
-        if narrowing and guard.owed:
+        if guard.owed and (narrowing or choices):
             growth.doubtful = True
 
 
@@ -163,15 +164,16 @@ def _take_away(d: Deciding, creator: Task | None) -> None:
     for part in run.growth.open:
         by_kind.setdefault(kind_of(run, part), []).append(part)
     for kind, parts in by_kind.items():
-        less = without(kind[0], frozenset(_dead(run, kind)))
-        if less == kind[0] or less is None:
+        dead = frozenset(_dead(run, kind))
+        if not dead:
             continue
         for part in parts:
             if part not in run.growth.open:
                 continue
             run.growth.doubtful = True
             by = None if creator is None else creator.id
-            if isinstance(less, Empty):
+            less = without(part.shape, dead)
+            if less is None or isinstance(less, Empty):
                 reason = "nothing more can come without breaking a promise"
                 d.emit(ev.HoleClosed(at=d.now, hole=part.address, reason=reason, by=by))
             else:
@@ -181,17 +183,27 @@ def _take_away(d: Deciding, creator: Task | None) -> None:
 def _is_tight(run: Run) -> bool:
     growth = run.growth
     return bool(growth.guards.only_tasks) or any(
-        guard.hi is not None
+        guard.owed
+        or guard.hi is not None
         and guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi
         for guard in growth.guards.tasks.values()
     )
 
 
 def _dead(run: Run, kind: Kind) -> Iterable[Path]:
-    for each in places(kind[0]).values():
-        for place in each:
-            if Question(run, force=(kind, place.path)).answer() is None:
-                yield place.path
+    shape = kind[0]
+    paths = [place.path for each in places(shape).values() for place in each]
+    for path in [*paths, *_alternatives(shape, ())]:
+        if Question(run, force=(kind, path)).answer() is None:
+            yield path
+
+
+def _alternatives(shape: Shape, at: Path) -> Iterator[Path]:
+    """Give the alternatives that can be chosen with no task at all."""
+    for side, item in enumerate(children(shape)):
+        if isinstance(shape, Alt) and item.nullable:
+            yield (*at, side)
+        yield from _alternatives(item, (*at, side))
 
 
 def without(shape: Shape, dead: frozenset[Path], at: Path = ()) -> Shape | None:
@@ -206,7 +218,10 @@ def without(shape: Shape, dead: frozenset[Path], at: Path = ()) -> Shape | None:
             left = [item for item in kept if item is not None]
             return normal(type(shape)(tuple(left))) if len(left) == len(kept) else None
         case Alt(items):
-            kept = [without(item, dead, (*at, side)) for side, item in enumerate(items)]
+            kept = [
+                None if (*at, side) in dead else without(item, dead, (*at, side))
+                for side, item in enumerate(items)
+            ]
             left = [item for item in kept if item is not None]
             return normal(Alt(tuple(left))) if left else None
         case Map(item, lo, hi) | Loop(item, lo, hi):

@@ -40,9 +40,6 @@ def pass_parts(d: Deciding, owner: Task) -> None:
 
 
 def _pass(d: Deciding, owner: Task, part: Part) -> None:
-    if len(part.owners) > 1:
-        d.emit(ev.HoleLeft(at=d.now, hole=part.address, by=owner.id))
-        return
     heir = _in_front(part.tail if isinstance(part.shape, Loop) else part.starts)
     if (
         heir is not None
@@ -51,6 +48,8 @@ def _pass(d: Deciding, owner: Task, part: Part) -> None:
         and is_below(d.run, heir, owner)
     ):
         d.emit(ev.HoleGiven(at=d.now, hole=part.address, to=heir.id, by=owner.id))
+    elif len(part.owners) > 1:
+        d.emit(ev.HoleLeft(at=d.now, hole=part.address, by=owner.id))
     elif part.residual.nullable:
         reason = f"its owner {owner.id!r} has ended"
         d.emit(ev.HoleClosed(at=d.now, hole=part.address, reason=reason, by=owner.id))
@@ -67,8 +66,10 @@ def _in_front(vertices: Sequence[Vertex]) -> Task | None:
     if len(vertices) != 1:
         return None
     vertex = vertices[0]
+    if isinstance(vertex, Hole):
+        return _in_front(vertex.before)
     if isinstance(vertex, Part):
-        return vertex.filled if vertex.filled is not None else _in_front(vertex.ends[:2])
+        return vertex.filled if vertex.filled is not None else _in_front(vertex.ends)
     return vertex if isinstance(vertex, Task) else None
 
 
@@ -143,8 +144,9 @@ def _uses(run: Run, event: Growing) -> Iterable[object]:
         case ev.TaskAdded(new=new, before=before, part=address):
             yield from new.needs
             yield from before
-            if address is not None:
-                yield from _needs_of(run.growth.parts[address])
+            place = run.tasks[new.id].part
+            if address is not None and place is not None:
+                yield from _needs_of(place)
         case ev.EdgeAdded(source=source, target=target):
             yield from (source, target)
         case ev.HoleOpened(after=after, before=before, owner=owner):

@@ -199,7 +199,10 @@ def fill(run: Run, part: Part, path: Path, task: Task) -> None:
     def inner(item: Shape, starts: tuple[Vertex, ...], inside: str, below: Path) -> None:
         ends = unfold(run, hole, item, starts, part, inside, owner, path=below, task=task)
         _join(run, ends, part)
-        part.ends = ends
+        if isinstance(shape, Alt):
+            part.ends = ends
+        else:
+            part.tail = ends
 
     match shape:
         case Lab():
@@ -209,13 +212,13 @@ def fill(run: Run, part: Part, path: Path, task: Task) -> None:
             close(run, part)
         case Alt(items):
             _unlist(run, part)
+            _retire(run, part)
             inner(items[path[0]], part.starts, part.inside, path[1:])
             close(run, part)
         case Map(item) | Loop(item):
             part.begun += 1
             starts = part.starts if isinstance(shape, Map) else part.tail
-            inner(item, starts, f"{hole.name}/{task.id}", path[1:])
-            part.tail = part.ends
+            inner(item, starts, f"{part.address}/{task.id}", path[1:])
             if shape.hi is not None and part.begun >= shape.hi:
                 close(run, part)
         case Wild():
@@ -225,11 +228,23 @@ def fill(run: Run, part: Part, path: Path, task: Task) -> None:
             raise InternalError(f"{part.id} cannot be filled: it is {shape}")
 
 
+def _retire(run: Run, part: Part) -> None:
+    """Leave a choice's address to what was chosen; the choice stays only as a joint."""
+    growth = run.growth
+    del growth.parts[part.address]
+    name = f"{part.address}|"
+    while name in growth.parts:
+        name += "|"
+    part.id = f"#{name}"
+    growth.parts[name] = part
+
+
 def narrow(run: Run, part: Part, shape: Shape) -> None:
     """Take away what cannot come into a part any more."""
     _unlist(run, part)
-    part.shape, part.begun = shape, 0
+    part.shape = shape
     if isinstance(shape, (Seq, Par, Lab, Empty)):
+        _retire(run, part)
         # A last alternative is certain: its steps are places now.
         owner = next(iter(part.owners), None)
         part.ends = unfold(run, part.hole, shape, part.starts, part, part.inside, owner)

@@ -31,10 +31,13 @@ class Place:
     path: tuple[int, ...]
     cost: int
     named: str
+    wild: bool = False
 
     @property
     def address(self) -> str:
         """How it can be told from others."""
+        if not self.path:
+            return self.part.address
         inside = self.part.inside
         if self.cost and not self.path[1:]:
             return f"{inside}/{NEW_INSTANCE}"
@@ -75,15 +78,15 @@ def _agreeing(
 ) -> list[Place]:
     if not command.after and not command.before and command.into is None:
         return [
-            Place(part, each.path, each.cost, each.place or label or "any")
+            Place(part, each.path, each.cost, each.place or label or "any", label is None)
             for part in parts
             for each in occurrences(part.residual, label)
         ]
     named = [run.vertex(name) for name in command.after]
     near = next((each for each in named if isinstance(each, Task) and each.part), None)
-    if near is not None:
-        wanted = _parts_from(near)
-        parts = [part for part in parts if part in wanted]
+    if near is not None and near.part is not None:
+        wanted, hole = _parts_from(near), near.part.hole
+        parts = [part for part in parts if part in wanted or part.hole is not hole]
     found: list[Place] = []
     for part in parts:
         if command.into is not None and not _may_be_in(part, command.into):
@@ -91,7 +94,8 @@ def _agreeing(
         if not _agrees(run, part, named, command.before):
             continue
         for each in occurrences(part.residual, label):
-            place = Place(part, each.path, each.cost, each.place or label or "any")
+            called = each.place or label or "any"
+            place = Place(part, each.path, each.cost, called, label is None)
             if command.into is None or _is_in(place, command.into):
                 found.append(place)
     return found
@@ -127,10 +131,12 @@ def _is_in(place: Place, into: str) -> bool:
     part = place.part
     if into.endswith(f"/{NEW_INSTANCE}"):
         within = into.removesuffix(f"/{NEW_INSTANCE}")
-        return place.cost > 0 and within in (part.inside, part.address, part.hole.name)
+        return place.cost > 0 and within in (part.address, part.inside)
     if into in (part.address, part.inside, part.hole.name, place.address):
         return True
-    return part.address.startswith(f"{into}/") or into == f"{part.inside}/{place.named}"
+    if part.address.startswith(f"{into}/"):
+        return True
+    return bool(place.path) and into == f"{part.inside}/{place.named}"
 
 
 def _agrees(run: Run, part: Part, after: Sequence[Vertex], before: Sequence[str]) -> bool:
@@ -138,7 +144,14 @@ def _agrees(run: Run, part: Part, after: Sequence[Vertex], before: Sequence[str]
     starts = part.tail if isinstance(part.shape, Loop) else part.starts
     if not all(_stands_before(each, starts, part) for each in after):
         return False
-    return all(_stands_before(part, (run.vertex(name),), part) for name in before)
+    return all(_stands_in_front(part, run.vertex(name)) for name in before)
+
+
+def _stands_in_front(part: Part, vertex: Task | Hole) -> bool:
+    """Return whether what comes into a part may be in front of something."""
+    if part.is_wild and isinstance(vertex, Task) and vertex.part is part:
+        return True
+    return _stands_before(part, (vertex,), part)
 
 
 def _stands_before(vertex: Vertex, ends: Sequence[Vertex], part: Part) -> bool:

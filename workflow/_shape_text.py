@@ -47,6 +47,11 @@ def parse_shape(text: str) -> Shape:
     return _Parser(text).shape()
 
 
+def _is_many(item: Shape) -> bool:
+    """Return whether it is a map of more than one: ``(M?)+`` is none of the refused ones."""
+    return isinstance(item, Map) and (item.lo, item.hi) != (0, 1)
+
+
 class _Parser:
     """One reading of one text; `at` is the token that comes next."""
 
@@ -177,7 +182,7 @@ class _Parser:
         if suffix.is_sign("?"):
             return optional(item)
         shape = times(item, *bounds)
-        if isinstance(item, Map) and isinstance(shape, Map):
+        if _is_many(item) and isinstance(shape, Map):
             self._refuse(
                 suffix,
                 f'found {suffix} around "{item}" alone; leave one of the two out, '

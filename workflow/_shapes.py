@@ -127,10 +127,6 @@ class Alt(_Several):
         return any(item.nullable for item in self.items)
 
     def __str__(self) -> str:
-        *others, last = self.items
-        if isinstance(last, Empty) and others:
-            whole = others[0] if len(others) == 1 else Alt(tuple(others))
-            return _inside(whole, _ITEM) + "?"
         return " | ".join(_inside(item, _CHOICE) for item in self.items)
 
 
@@ -214,8 +210,8 @@ def alt(items: Iterable[Shape]) -> Shape:
 
 
 def optional(item: Shape) -> Shape:
-    """Make a shape that may also stay empty."""
-    return alt((item, EMPTY))
+    """Make a shape that may also stay empty: a map of at most one."""
+    return item if item.nullable else times(item, 0, 1)
 
 
 def times(item: Shape, lo: int, hi: int | None) -> Shape:
@@ -278,9 +274,8 @@ def _unwrapped(items: tuple[Shape, ...]) -> Shape | None:
 
 def _tightness(shape: Shape) -> int:
     match shape:
-        case Alt(items):
-            # A choice with nothing in it is written with `?`, which takes no further suffix.
-            return _ITEM if items and isinstance(items[-1], Empty) else _CHOICE
+        case Alt():
+            return _CHOICE
         case Par():
             return _SIDES
         case Seq():
@@ -299,6 +294,8 @@ def _times(lo: int, hi: int | None) -> str:
     match lo, hi:
         case 0, None:
             return "*"
+        case 0, 1:
+            return "?"
         case 1, None:
             return "+"
         case _, None:

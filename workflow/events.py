@@ -226,6 +226,7 @@ class TaskAdded:
         before: What runs after it.
         part: The address of the place that it takes; a ``...`` of an open run has none.
         path: Where in what may still come there it stands.
+        certain: Whether it came by itself, because its name had become certain.
     """
 
     kind: ClassVar[str] = "task_added"
@@ -235,6 +236,7 @@ class TaskAdded:
     before: tuple[str, ...] = ()
     part: str | None = None
     path: tuple[int, ...] = ()
+    certain: bool = False
 
 
 @message

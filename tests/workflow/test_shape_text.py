@@ -68,7 +68,7 @@ def test_a_text_is_read(text: str, shape: Shape | None) -> None:
         ('X -> "X" where X = A', 'A -> "X"'),
         ("loop(loop) where loop = A -> B", "loop(A -> B)"),
         ("where -> A where where = B", "B -> A"),
-        ("X | A where X = M?", "(M | A)?"),
+        ("X | A where X = M?", "M? | A"),
     ],
 )
 def test_a_name_is_replaced_by_what_it_stands_for(text: str, plain: str) -> None:
