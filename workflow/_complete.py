@@ -47,6 +47,7 @@ class Question:
     without: Guard | None = None
     force: tuple[Kind, Path] | None = None
     _system: System = attrs.field(factory=System, init=False)
+    _scopes: set[str] = attrs.field(factory=set[str], init=False)
     _sums: dict[Guard, Counter[int]] = attrs.field(factory=dict[Guard, "Counter[int]"], init=False)
 
     def answer(self) -> dict[Guard, int] | None:
@@ -61,6 +62,9 @@ class Question:
             if guard is not self.without and (guard.hi is not None or guard.owed)
         ]
         self._sums = {guard: Counter() for guard in guards}
+        all_guards = self.run.growth.guards
+        self._scopes = {guard.by for guard in guards if guard.by is not None}
+        self._scopes |= {only.by for only, _ in all_guards.only_tasks if only.by is not None}
         for kind, count in kinds(self.run).items():
             self._tree(kind, kind[0], self._system.variable(count, count), ())
         for guard in guards:
@@ -134,13 +138,17 @@ class Question:
 
     def _freely(self, guard: Guard) -> None:
         """Let whoever may create anything create what a guard still needs."""
-        if not self.run.growth.closed:
-            for task in self.run.tasks.values():
-                if speaks_freely(self.run, task):
-                    chain = chain_of(self.run, task.id)
-                    if guard.counts(chain) and not forbidden(self.run, guard.pattern, chain):
-                        self._any_number(guard, chain)
-                        return
+        if self.run.growth.closed:
+            return
+        seen: set[frozenset[str]] = set()
+        for task in self.run.tasks.values():
+            if not speaks_freely(self.run, task):
+                continue
+            chain = chain_of(self.run, task.id)
+            scopes = frozenset(name for name in self._scopes if name in chain)
+            if scopes not in seen and guard.counts(chain):
+                seen.add(scopes)
+                self._any_number(guard, chain)
 
     def _any_number(self, guard: Guard, chain: Chain, within: int | None = None) -> None:
         if forbidden(self.run, guard.pattern, chain):
