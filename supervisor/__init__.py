@@ -24,6 +24,7 @@ from ._remote import (
     answer_of as answer_of,
     decode_command as decode_command,
     encode_command as encode_command,
+    refusal_of as refusal_of,
 )
 from ._runners import failure_of as failure_of
 from ._slots import Holder as Holder

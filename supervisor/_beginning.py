@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..workflow import Creation, Failure, Task, commands as c
+from ..actors import ActorStopped
+from ..workflow import Creation, Failure, StaleFence, Task, commands as c
 from ._execution import Executor, Lease, NoExecutor, Upstream
 from ._own_ways import OWN_WAYS
 from ._runners import Job
@@ -138,8 +139,13 @@ def lease_of(actor: RunActor, task: Task, fence: str) -> Lease:
 
 async def _grow(actor: RunActor, task: str, fence: str, commands: Sequence[Creation]) -> list[Any]:
     """Change the graph in the name of an attempt; what was made is stored when this returns."""
-    with anyio.CancelScope(shield=True):
-        return await actor.ask(c.Grow(task=task, fence=fence, commands=tuple(commands)))
+    made: list[Any] = []
+    try:
+        with anyio.CancelScope(shield=True):
+            made = await actor.ask(c.Grow(task=task, fence=fence, commands=tuple(commands)))
+    except ActorStopped as gone:
+        raise StaleFence(f"task {task!r}: this attempt has ended, it has no effect") from gone
+    return made
 
 
 def misconfigured(error: Exception) -> Failure:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..workflow import CallboardError, Command, TaskState, UsageError, commands as c
+from ..workflow import (
+    CallboardError,
+    Command,
+    PromiseRefused,
+    Refused,
+    TaskState,
+    UsageError,
+    commands as c,
+)
 
 
 def encode_command(command: Command) -> dict[str, Any]:
@@ -27,6 +35,8 @@ def encode_command(command: Command) -> dict[str, Any]:
             return {"type": "answer", "task": task, "value": value, "by": by}
         case c.Settle(task=task, state=state, output=output, by=by):
             return {"type": "settle", "task": task, "state": state, "output": output, "by": by}
+        case c.Grow(commands=(c.Promise(text=text),), task=None):
+            return {"type": "promise", "text": text}
         case _:
             raise UsageError(f"{type(command).__name__} is not a command for another process")
 
@@ -45,6 +55,7 @@ def decode_command(body: Mapping[str, Any]) -> Command:
         "restart": c.Restart,
         "answer": c.Answer,
         "settle": _settle,
+        "promise": _promise,
     }
     maker = makers.get(str(body.get("type")))
     try:
@@ -58,6 +69,10 @@ def _settle(*, task: str, state: str, output: Any = None, by: str | None = None)
     return c.Settle(task=task, state=TaskState(state), output=output, by=by)
 
 
+def _promise(*, text: str) -> Command:
+    return c.Grow(commands=(c.Promise(text=text),))
+
+
 def _unknown(body: Mapping[str, Any]) -> Command:
     raise UsageError(f"unknown command {body.get('type')!r}")
 
@@ -67,3 +82,10 @@ def answer_of(error: CallboardError | None) -> dict[str, Any]:
     if error is None:
         return {"ok": True}
     return {"ok": False, "error": {"kind": type(error).__name__, "message": str(error)}}
+
+
+def refusal_of(answer: Mapping[str, Any]) -> Refused:
+    """Return the refusal that :func:`answer_of` wrote."""
+    error = answer.get("error", {})
+    refusal = PromiseRefused if error.get("kind") == PromiseRefused.__name__ else Refused
+    return refusal(str(error.get("message", "refused")))

@@ -14,6 +14,7 @@ from ._definition import (
     InputSpec as InputSpec,
     Retry as Retry,
     Stop as Stop,
+    StyleSpec as StyleSpec,
     TaskOptions as TaskOptions,
     TaskSpec as TaskSpec,
     Timeouts as Timeouts,

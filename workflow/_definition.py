@@ -154,6 +154,15 @@ class HoleSpec:
 
 
 @attrs.frozen(kw_only=True)
+class StyleSpec:
+    """How a task, a hole behind a ``#``, or an edge as a pair of ids, looks from the start."""
+
+    target: str | tuple[str, str]
+    label: str | None = None
+    color: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class InputSpec:
     """One declared input of a workflow: its JSON type, and what it is when nobody says.
 
@@ -185,6 +194,7 @@ class WorkflowSpec:
         flow: Whether the graph came from a ``flow:``: then tasks come only into holes, and a name
             that has become certain becomes a task by itself.
         max_tasks: How many tasks a run may have, against what grows for ever.
+        styles: How things look from the start.
     """
 
     name: str
@@ -204,6 +214,7 @@ class WorkflowSpec:
     templates: tuple[TaskSpec, ...] = ()
     flow: bool = False
     max_tasks: int = MAX_TASKS
+    styles: tuple[StyleSpec, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -13,17 +13,18 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._current import Current as Current, current as current, current_sync as current_sync
+    from ._builder import Builder as Builder
+    from ._current import (
+        Current as Current,
+        CurrentSync as CurrentSync,
+        current as current,
+        current_sync as current_sync,
+    )
     from ._dag import run_dag as run_dag
     from ._loading import load as load
-    from ._tasks import (
-        Builder as Builder,
-        TaskFunction as TaskFunction,
-        TaskRef as TaskRef,
-        Workflow as Workflow,
-        bind as bind,
-        task as task,
-    )
+    from ._refs import HoleRef as HoleRef, TaskRef as TaskRef
+    from ._tasks import TaskFunction as TaskFunction, bind as bind, task as task
+    from ._workflows import Workflow as Workflow
     from .engine import BoardLease as BoardLease, Engine as Engine, RunHandle as RunHandle
     from .executors import NotReady as NotReady
     from .workflow import (
@@ -51,13 +52,16 @@ if TYPE_CHECKING:
     )
 
     # After the subpackage of the same name, or type checkers take `callboard.workflow` for that.
-    from ._tasks import workflow as workflow  # isort: skip
+    from ._workflows import workflow as workflow  # isort: skip
 
 _HOMES = {
-    "_current": ("Current", "current", "current_sync"),
+    "_builder": ("Builder",),
+    "_current": ("Current", "CurrentSync", "current", "current_sync"),
     "_dag": ("run_dag",),
     "_loading": ("load",),
-    "_tasks": ("Builder", "TaskFunction", "TaskRef", "Workflow", "bind", "task", "workflow"),
+    "_refs": ("HoleRef", "TaskRef"),
+    "_tasks": ("TaskFunction", "bind", "task"),
+    "_workflows": ("Workflow", "workflow"),
     "engine": ("BoardLease", "Engine", "RunHandle"),
     "executors": ("NotReady",),
     "workflow": (
@@ -91,9 +95,11 @@ __all__ = [
     "Builder",
     "CallboardError",
     "Current",
+    "CurrentSync",
     "DefinitionError",
     "Engine",
     "Failure",
+    "HoleRef",
     "InternalError",
     "NotReady",
     "PromiseBroken",

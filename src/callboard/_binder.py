@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from ._tasks import resolve_refs
+from ._refs import DATA, resolve_refs
 from .supervisor import Settings
-from .workflow import Run, Task, TaskState
+from .workflow import Refused, Run, Task, TaskState
 
 if TYPE_CHECKING:
     from .definitions import Expressions, Scope
@@ -51,7 +51,8 @@ class Binder:
             return Settings(config, env)
         scope = self._scope(run)
         bind = self._expressions.bind
-        used = self._expressions.secrets([dict(config), dict(env or {}), task.spec.inputs])
+        inputs = None if _data_of(task.spec.inputs) else task.spec.inputs
+        used = self._expressions.secrets([dict(config), dict(env or {}), inputs])
         return Settings(
             bind(dict(config), scope),
             {name: str(value) for name, value in bind(dict(env or {}), scope).items()},
@@ -63,9 +64,14 @@ class Binder:
         return self._resolve(run, run.spec.output)
 
     def _resolve(self, run: Run, value: Any) -> Any:
-        if not run.spec.expressions:
-            return resolve_refs(value, lambda name: run.tasks[name].output)
-        return self._expressions.bind(value, self._scope(run))
+        data = _data_of(value)
+        if data is None and run.spec.expressions:
+            return self._expressions.bind(value, self._scope(run))
+        return resolve_refs(
+            value if data is None else data[DATA],
+            lambda name: run.task(name).output,
+            lambda name: _outputs_in(run, name),
+        )
 
     def _scope(self, run: Run) -> Scope:
         from .definitions import Scope
@@ -76,6 +82,22 @@ class Binder:
             run={"id": run.id, "workflow": run.spec.name},
             secrets=self._secrets,
         )
+
+
+def _data_of(value: Any) -> Mapping[str, Any] | None:
+    """Return inputs that say of themselves that they hold references and no expressions."""
+    if isinstance(value, Mapping):
+        marked = cast("Mapping[str, Any]", value)
+        if DATA in marked:
+            return marked
+    return None
+
+
+def _outputs_in(run: Run, name: str) -> list[Any]:
+    hole = run.holes.get(name)
+    if hole is None:
+        raise Refused(f"run {run.id!r} has no hole {name!r}")
+    return [run.tasks[task].output for task in hole.tasks if task in run.tasks]
 
 
 class _Outputs(Mapping[str, Any]):

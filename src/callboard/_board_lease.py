@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._values import encode
+from ._verbs import AsyncVerbs
+from ._voice import Bring, Voice
 from .supervisor import Claim, Tree, Upstream
-from .workflow import Command, Failure, commands as c
+from .workflow import Command, Creation, Failure, commands as c
 
 
-class BoardLease:
-    """A claimed task: what it needs, and the words to report with."""
+class BoardLease(AsyncVerbs):
+    """A claimed task: what it needs, and the words to report with.
 
-    def __init__(self, tree: Tree, claim: Claim) -> None:
+    An ``external`` task with ``grows: true`` also has the words that change the graph.
+    """
+
+    def __init__(self, tree: Tree, claim: Claim, bring: Bring) -> None:
         self._tree = tree
         self._claim = claim
+        self._voice = Voice(claim.lease.task, self._grow, bring, {}, _mute(claim))
 
     @property
     def closed(self) -> bool:
@@ -53,6 +59,11 @@ class BoardLease:
         return self._claim.actor.run.inputs
 
     @property
+    def holes(self) -> Mapping[str, str]:
+        """What the task may fill now: what may still come, by address."""
+        return dict(self._claim.lease.holes())
+
+    @property
     def needs(self) -> Mapping[str, Upstream]:
         """What the tasks in front of it gave, by id."""
         return self._claim.lease.needs()
@@ -77,22 +88,37 @@ class BoardLease:
 
     async def success(self, output: Any = None) -> None:
         """The work is done; returns when that is stored."""
-        await self._say(c.Succeed(task=self.task, fence=self.fence, output=encode(output)))
+        await self._tell(c.Succeed(task=self.task, fence=self.fence, output=encode(output)))
 
     async def error(
         self, message: str, *, kind: str = "error", retry_after: float | None = None
     ) -> None:
         """The work failed; returns when that is stored."""
         failure = Failure(kind=kind, message=message, retry_after=retry_after)
-        await self._say(c.Fail(task=self.task, fence=self.fence, failure=failure))
+        await self._tell(c.Fail(task=self.task, fence=self.fence, failure=failure))
 
     async def not_ready(self, message: str | None = None) -> None:
         """The run may not go on past this task, and that is no failure."""
-        await self._say(c.NotReady(task=self.task, fence=self.fence, message=message))
+        await self._tell(c.NotReady(task=self.task, fence=self.fence, message=message))
 
     async def release(self) -> None:
         """Give the task back to the board."""
-        await self._say(c.Stopped(task=self.task, fence=self.fence, note="released"))
+        await self._tell(c.Stopped(task=self.task, fence=self.fence, note="released"))
 
-    async def _say(self, command: Command) -> None:
+    async def _tell(self, command: Command) -> None:
         await self._tree.board.say(self.fence, command)
+
+    async def _grow(self, commands: Sequence[Creation]) -> list[Any]:
+        await self.heartbeat()
+        return await self._tree.board.grow(self.fence, commands)
+
+
+def _mute(claim: Claim) -> str | None:
+    """Return why whoever holds a task cannot change the graph, if that is so."""
+    spec = claim.lease.spec
+    if spec.kind == "external" and spec.config.get("grows"):
+        return None
+    return (
+        f"task {claim.lease.task!r} cannot change its graph: only an external task with "
+        "grows: true can, of those on the board"
+    )

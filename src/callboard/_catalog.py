@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ._tasks import Workflow
+from ._workflows import Workflow
 from .workflow import UsageError, WorkflowSpec
 
 

@@ -12,8 +12,9 @@ import anyio
 
 from ._binder import Binder
 from ._catalog import Catalog
-from ._tasks import ON_FAILURE, check_choice
+from ._tasks import check_choice
 from ._values import is_async
+from ._workflows import ON_FAILURE
 from .executors._function import NotReady, in_thread
 from .storage import MemoryStore
 from .supervisor import Done, Lease, NotDone, Outcome, Tree

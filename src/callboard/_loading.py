@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-from ._tasks import Workflow
+from ._workflows import Workflow
 from .workflow import DefinitionError, WorkflowSpec
 
 

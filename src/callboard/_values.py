@@ -6,11 +6,12 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import attrs
 import msgspec
 
+from ._types import is_record, name_of, plain
 from .workflow import UsageError
 
 FILE_MODULE: Final = "callboard_file_"
@@ -84,12 +85,22 @@ _UNTYPED: Final[tuple[Any, ...]] = (Any, inspect.Parameter.empty, object)
 
 @attrs.frozen
 class Signature:
-    """What a function takes and gives, as far as it says."""
+    """What a function takes and gives, as far as it says.
+
+    Attributes:
+        parameters: The annotations of those with names.
+        positional: The names of those that may be given by position.
+        rest: The annotation of all further ones.
+        returns: What calling it gives.
+        result: What its task gives: what there is when that was awaited.
+        signature: All of it, as Python knows it.
+    """
 
     parameters: Mapping[str, Any]
     positional: tuple[str, ...]
     rest: Any
     returns: Any
+    result: Any
     signature: inspect.Signature
 
     @classmethod
@@ -120,28 +131,101 @@ class Signature:
             for name, each in signature.parameters.items()
             if each.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
         )
-        return cls(parameters, positional, rest, hints.get("return", empty), signature)
+        returns = hints.get("return", empty)
+        return cls(parameters, positional, rest, returns, plain(returns), signature)
 
-    def arguments(self, inputs: Any, what: str) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments that stored inputs stand for, in their types."""
+    def arguments(
+        self, inputs: Any, what: str, told: Any = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments that stored inputs stand for, in their types.
+
+        Args:
+            inputs: Those inputs, with nothing left open in them.
+            what: What is called, for errors.
+            told: The inputs as they were defined: they tell where an argument comes from.
+        """
         if inputs is None:
             return [], {}
         args, kwargs = inputs.get("args", ()), inputs.get("kwargs", {})
         return (
             [
-                decode(each, self._type_at(i), f"argument {i + 1} of {what}")
+                _argument(each, self.parameter_at(i), _Where(i, what, told))
                 for i, each in enumerate(args)
             ],
             {
-                name: decode(each, self.parameters.get(name, Any), f"argument {name!r} of {what}")
+                name: _argument(each, self.parameters.get(name, Any), _Where(name, what, told))
                 for name, each in kwargs.items()
             },
         )
 
-    def _type_at(self, index: int) -> Any:
+    def check_result(self, result: Any, output: Any, what: str) -> None:
+        """Refuse a result that is not what the function says it returns.
+
+        Args:
+            result: What it returned.
+            output: The same as JSON.
+            what: What it is called in errors.
+
+        Raises:
+            UsageError: it does not fit; the message says where in it.
+        """
+        returns = self.result
+        if any(returns is each for each in _UNTYPED):
+            return
+        try:
+            # What a value of some class of its own becomes as JSON, nobody can turn back.
+            if inspect.isclass(returns) and not is_record(returns) and isinstance(result, returns):
+                return
+        except TypeError:  # A class that instances cannot be checked against.
+            return
+        decode(output, returns, f"{what} is not the {name_of(returns)} that it says it returns")
+
+    def parameter_at(self, index: int) -> Any:
+        """Return the annotation of what takes a positional argument."""
         if index < len(self.positional):
             return self.parameters[self.positional[index]]
         return self.rest
+
+    def name_at(self, index: int) -> str:
+        """Return what takes a positional argument."""
+        if index < len(self.positional):
+            return self.positional[index]
+        kind = inspect.Parameter.VAR_POSITIONAL
+        return next((n for n, p in self.signature.parameters.items() if p.kind is kind), "?")
+
+
+def _argument(value: Any, annotation: Any, where: _Where) -> Any:
+    if any(annotation is each for each in _UNTYPED):
+        return value
+    try:
+        return decode(value, annotation, "")
+    except UsageError as error:
+        raise UsageError(f"{where}{error}") from error
+
+
+class _Where(NamedTuple):
+    """An argument of a call, as errors name it."""
+
+    place: int | str
+    what: str
+    told: Any
+
+    def __str__(self) -> str:
+        place = self.place
+        number = place + 1 if isinstance(place, int) else repr(place)
+        return f"argument {number} of {self.what}{self._origin()}"
+
+    def _origin(self) -> str:
+        """Return which task or hole it comes from, if it is all that one gave."""
+        try:
+            source = self.told["args" if isinstance(self.place, int) else "kwargs"][self.place]
+        except (TypeError, LookupError):
+            return ""
+        if isinstance(source, dict):
+            for sign, kind in (("$task", "output of task"), ("$hole", "outputs in hole")):
+                if sign in source:
+                    return f", the {kind} {source[sign]!r}"
+        return ""
 
 
 def check_same(one: Callable[..., Any], other: Callable[..., Any], path: str) -> None:

@@ -16,8 +16,9 @@ from ._binder import Binder
 from ._board_lease import BoardLease
 from ._catalog import Catalog
 from ._following import Following
-from ._tasks import TaskFunction, Workflow, is_task, reference
+from ._tasks import TaskFunction, is_task, reference
 from ._values import encode
+from ._workflows import Workflow
 from .executors import FunctionExecutor, executors_for
 from .storage import RunQuery, RunRow, Store, open_store
 from .supervisor import (
@@ -28,6 +29,7 @@ from .supervisor import (
     Tree,
     answer_of,
     encode_command,
+    refusal_of,
 )
 from .workflow import (
     CallboardError,
@@ -107,7 +109,7 @@ class Engine:
             raise UsageError(f"concurrency must be at least 1, not {concurrency}")
         self._store = open_store(store) if isinstance(store, str) else store
         self._catalog = Catalog(workflows)
-        self._functions = FunctionExecutor(threads=limit)
+        self._functions = FunctionExecutor(threads=limit, on_new=self._look)
         self._probes = FunctionExecutor(threads=limit)
         for given in tasks:
             function = given.function if is_task(given) else given
@@ -134,6 +136,9 @@ class Engine:
     def _register(self, path: str, function: Callable[..., Any]) -> bool:
         self._probes.register(path, function)
         return self._functions.register(path, function)
+
+    def _look(self) -> None:
+        self._tree.look()
 
     def _make_spawner(self, engine_id: str) -> Spawner:
         from .executors._spawner import Spawner
@@ -198,13 +203,13 @@ class Engine:
                 "kwargs": {k: encode(v) for k, v in kwargs.items()},
             }
             return spec, inputs if args or kwargs else None
-        _check_workflow(workflow)
+        spec = _definition(workflow)
         if len(args) > 1 or (args and not isinstance(args[0], Mapping)):
             raise UsageError(
                 "a workflow from a file takes its inputs as one mapping or as keywords"
             )
         mapping = cast("Mapping[str, Any]", args[0] if args else {})
-        return workflow, self._catalog.check_inputs(workflow, {**mapping, **kwargs})
+        return spec, self._catalog.check_inputs(spec, {**mapping, **kwargs})
 
     async def run(
         self,
@@ -330,7 +335,7 @@ class Engine:
         if claim is None:
             yield None
             return
-        lease = BoardLease(self._tree, claim)
+        lease = BoardLease(self._tree, claim, self._functions.bring)
         try:
             yield lease
         except Exception as error:
@@ -366,23 +371,26 @@ class Engine:
         return self._tree
 
 
-def _check_workflow(given: Any) -> None:
-    """Say what to do with something that is no workflow."""
-    if isinstance(given, WorkflowSpec):
-        return
-    if not callable(given):
-        raise UsageError(
-            f"{type(given).__name__} is no workflow: give a function decorated with @cb.workflow, "
-            "what cb.load() returned, or a name of workflows=; a plain mapping is for cb.run_dag"
+def _definition(given: object) -> WorkflowSpec:
+    """Return what was given as a workflow, whatever its type said."""
+    if not isinstance(given, WorkflowSpec):
+        raise UsageError(_no_workflow(given))
+    return given
+
+
+def _no_workflow(given: Any) -> str:
+    """Return what to do with something that is no workflow."""
+    if callable(given):
+        name = getattr(given, "__qualname__", repr(given))
+        if is_task(given):
+            return f"{name} is a task: add it to a workflow, a function decorated with @cb.workflow"
+        return (
+            f"{name} is a plain function: decorate it with @cb.workflow if it adds tasks to a "
+            "workflow; plain functions that depend on each other are for cb.run_dag"
         )
-    name = getattr(given, "__qualname__", repr(given))
-    if is_task(given):
-        raise UsageError(
-            f"{name} is a task: add it to a workflow, a function decorated with @cb.workflow"
-        )
-    raise UsageError(
-        f"{name} is a plain function: decorate it with @cb.workflow if it adds tasks to a "
-        "workflow; plain functions that depend on each other are for cb.run_dag"
+    return (
+        f"{type(given).__name__} is no workflow: give a function decorated with @cb.workflow, "
+        "what cb.load() returned, or a name of workflows=; a plain mapping is for cb.run_dag"
     )
 
 
@@ -415,7 +423,7 @@ async def post_and_wait(
             owner=owned.owner,
         )
     if not answer.get("ok"):
-        raise Refused(str(answer.get("error", {}).get("message", "refused")))
+        raise refusal_of(answer)
     return True
 
 
@@ -504,6 +512,14 @@ class RunHandle:
     async def restart(self, task: str, by: str | None = None) -> bool:
         """Do a task and all behind it anew, in whatever state the run is."""
         return await self._say(c.Restart(task=task, by=by))
+
+    async def promise(self, text: str) -> bool:
+        """Promise how the graph may still grow: ``no new tasks``, ``at most 5 M``.
+
+        Raises:
+            PromiseRefused: it is untrue already, or leaves no way to finish; nothing changed.
+        """
+        return await self._say(c.Grow(commands=(c.Promise(text=text),)))
 
     async def answer(self, task: str, value: Any, by: str | None = None) -> bool:
         """Tell a waiting task what it waits for; the first answer counts."""

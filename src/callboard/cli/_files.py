@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .._loading import load
-from .._tasks import Workflow
+from .._workflows import Workflow
 from ..workflow import DefinitionError, Picture, WorkflowSpec, picture, picture_of_spec
 from . import _text as text
 from ._loop import run_loop

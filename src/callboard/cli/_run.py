@@ -14,7 +14,7 @@ import attrs
 import click
 
 from .._loading import load
-from .._tasks import Workflow
+from .._workflows import Workflow
 from ..engine import Engine, RunHandle
 from ..storage import RunQuery, Store, open_store
 from ..supervisor import Live, NoExecutor, failure_run

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from ._function import (
-    FunctionExecutor as FunctionExecutor,
-    NotReady as NotReady,
-    current_lease as current_lease,
-)
+from ._attempt import Attempt as Attempt, Waiting as Waiting, current_attempt as current_attempt
+from ._function import FunctionExecutor as FunctionExecutor, NotReady as NotReady
 from ._table import executors_for as executors_for

@@ -8,7 +8,6 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -17,13 +16,14 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from .._refs import DATA
 from .._values import FILE_MODULE, Signature, check_same, encode, is_async
 from ..actors._busy import busy
 from ..storage._bridge import wake_of_this_loop
-from ..supervisor import Done, Failed, Lease, NoExecutor, NotDone, Outcome
+from ..supervisor import Done, Failed, Lease, NoExecutor, NotDone, Outcome, Suspended
+from ..supervisor._runners import causes_of
 from ..workflow import Failure, TaskSpec, UsageError
-
-current_lease: ContextVar[Lease] = ContextVar("callboard_lease")
+from ._attempt import Attempt, Home, current_attempt
 
 
 @attrs.frozen
@@ -47,13 +47,21 @@ class FunctionExecutor:
     Args:
         threads: How many sync functions may run at once.
         given: Functions by the text they are stored under, beside those that can be imported.
+        on_new: Called when a running task brought a function that was not known.
     """
 
-    def __init__(self, threads: int, given: Mapping[str, Callable[..., Any]] | None = None) -> None:
+    def __init__(
+        self,
+        threads: int,
+        given: Mapping[str, Callable[..., Any]] | None = None,
+        on_new: Callable[[], object] = lambda: None,
+    ) -> None:
         self._limiter = anyio.CapacityLimiter(threads)
         self._known: dict[str, _Known] = {}
+        self._home: Home | None = None
         for path, function in (given or {}).items():
             self.register(path, function)
+        self._on_new = on_new
 
     def register(self, path: str, function: Callable[..., Any]) -> bool:
         """Let stored tasks find a function that cannot be imported; return whether it is new.
@@ -96,13 +104,31 @@ class FunctionExecutor:
             known = self._known[path]
         return known
 
+    def bring(self, path: str, function: Callable[..., Any]) -> None:
+        """Let tasks that a running one creates find their function.
+
+        Raises:
+            UsageError: tasks find another function under this path, which no import tells apart.
+        """
+        if self.register(path, function):
+            self._on_new()
+
     async def execute(self, lease: Lease) -> Outcome:
         """Call the function with the lease's inputs and return what it gave."""
         path = str(lease.spec.config["function"])
+        attempt = self._attempt(lease)
         try:
-            return outcome_of(await self.call(path, lease), path)
+            known = self._find(path)
+            result = await self._call(known, path, attempt)
         except (NoExecutor, BadCall) as error:
             return Failed(Failure(kind="config", message=str(error)))
+        except BaseException as error:
+            if attempt.asked is None or _is_cancelled(error):
+                raise
+            return Suspended(attempt.asked)
+        if attempt.asked is not None:
+            return Suspended(attempt.asked)
+        return outcome_of(result, path, known.signature)
 
     async def call(self, path: str, lease: Lease) -> Any:
         """Call the function under this path with the lease's inputs and return what it returned.
@@ -111,17 +137,35 @@ class FunctionExecutor:
             NoExecutor: it is not to be found.
             BadCall: it cannot be called with these inputs.
         """
-        known = self._find(path)
+        return await self._call(self._find(path), path, self._attempt(lease))
+
+    def _attempt(self, lease: Lease) -> Attempt:
+        if self._home is None:
+            self._home = Home.here()
+        return Attempt(lease, self, self._home)
+
+    async def _call(self, known: _Known, path: str, attempt: Attempt) -> Any:
+        lease = attempt.lease
         call = known.function
         if lease.inputs is not None or not known.takes_nothing:
             args, kwargs = _arguments(known.signature, lease, path)
             call = partial(known.function, *args, **kwargs)
-        token = current_lease.set(lease)
+        token = current_attempt.set(attempt)
         try:
-            result = call() if known.on_loop else await in_thread(call, self._limiter, lease)
+            if known.on_loop:
+                result = call()
+            else:
+                threaded = partial(attempt.in_own_thread, call)
+                result = await in_thread(threaded, self._limiter, lease)
             return await result if inspect.isawaitable(result) else result
         finally:
-            current_lease.reset(token)
+            current_attempt.reset(token)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Return whether an error is, or holds, the cancellation of the attempt."""
+    cancelled = anyio.get_cancelled_exc_class()
+    return isinstance(error, cancelled) or any(map(_is_cancelled, causes_of(error)))
 
 
 class BadCall(Exception):
@@ -130,13 +174,18 @@ class BadCall(Exception):
 
 def _arguments(signature: Signature, lease: Lease, path: str) -> tuple[list[Any], dict[str, Any]]:
     inputs = lease.inputs
+    told = lease.spec.inputs
+    if isinstance(told, dict) and DATA in told:
+        told = cast("dict[str, Any]", told)[DATA]
     if inputs is not None and not _is_call(inputs):
-        inputs = {"args": (), "kwargs": inputs}
+        inputs, told = {"args": (), "kwargs": inputs}, None
     try:
-        args, kwargs = signature.arguments(inputs, f"{path!r}")
+        args, kwargs = signature.arguments(inputs, repr(path), told)
         signature.signature.bind(*args, **kwargs)
     except (TypeError, UsageError) as error:
-        raise BadCall(f"{path!r} cannot be called with what the task gives it: {error}") from error
+        raise BadCall(
+            f"task {lease.task!r}: {path!r} cannot be called with what the task gives it: {error}"
+        ) from error
     return args, kwargs
 
 
@@ -145,16 +194,23 @@ def _is_call(inputs: Any) -> bool:
     return isinstance(inputs, dict) and cast("dict[str, Any]", inputs).keys() == {"args", "kwargs"}
 
 
-def outcome_of(result: Any, path: str) -> Outcome:
-    """Return what a function returned as an outcome."""
-    if result is None:
-        return Done()
+def outcome_of(result: Any, path: str, signature: Signature | None = None) -> Outcome:
+    """Return what a function returned as an outcome.
+
+    Args:
+        result: What it returned.
+        path: What it is called in errors.
+        signature: What it said that it returns, if that is to be checked.
+    """
     if isinstance(result, NotReady):
         return NotDone(result.reason)
     try:
-        return Done(encode(result, f"what {path!r} returned"))
+        output = None if result is None else encode(result, f"what {path!r} returned")
+        if signature is not None:
+            signature.check_result(result, output, f"what {path!r} returned")
     except UsageError as error:
         return Failed(Failure(kind="bad_output", message=str(error)))
+    return Done(output)
 
 
 async def in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter, lease: Lease) -> Any:

@@ -1,0 +1,97 @@
+"""Workflows in Python: ``@workflow`` makes a function that builds a graph one."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, overload
+
+import attrs
+
+from ._builder import Builder
+from ._tasks import check_choice
+from .workflow import WorkflowSpec
+
+ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
+
+
+@attrs.frozen(eq=False)
+class Workflow:
+    """A workflow whose graph a function builds; made by :func:`workflow`."""
+
+    function: Callable[..., Any]
+    name: str
+    settings: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    _last: list[weakref.ref[WorkflowSpec]] = attrs.field(
+        factory=list["weakref.ref[WorkflowSpec]"], init=False, repr=False
+    )
+
+    def build(
+        self, *args: Any, **kwargs: Any
+    ) -> tuple[WorkflowSpec, dict[str, Callable[..., Any]]]:
+        """Call the function once, with the real input, and return the graph and its functions.
+
+        Raises:
+            DefinitionError, UsageError: the graph cannot be.
+        """
+        builder = Builder(self.name)
+        output = self.function(builder, *args, **kwargs)
+        return self._shared(builder.finish(output, self.settings)), builder.functions
+
+    def _shared(self, spec: WorkflowSpec) -> WorkflowSpec:
+        """Return the definition of a run that is alive, if it is the same: it is kept once.
+
+        One that holds values is not compared: 1 would be the same as true.
+        """
+        if spec.output is not None or any(task.inputs is not None for task in spec.tasks):
+            return spec
+        last = self._last[0]() if self._last else None
+        if last is not None and last == spec:
+            return last
+        self._last[:] = [weakref.ref(spec)]
+        return spec
+
+
+@overload
+def workflow(fn: Callable[..., Any], /) -> Workflow: ...
+@overload
+def workflow(
+    fn: None = None,
+    *,
+    name: str | None = None,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    on_failure: str = "skip_downstream",
+    failure_workflow: str | None = None,
+    pools: Mapping[str, int] | None = None,
+) -> Callable[[Callable[..., Any]], Workflow]: ...
+def workflow(
+    fn: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    concurrency: int | None = None,
+    timeout: float | None = None,
+    on_failure: str = "skip_downstream",
+    failure_workflow: str | None = None,
+    pools: Mapping[str, int] | None = None,
+) -> Workflow | Callable[[Callable[..., Any]], Workflow]:
+    """Make a function that builds a graph a workflow; a decorator, with or without arguments.
+
+    The function is called once, when a run starts, with a :class:`Builder` and the run's real
+    input; it runs
+    nothing.  What it returns (a task's reference, or plain data with references in it) is the
+    run's output.
+    """
+    check_choice("on_failure", on_failure, ON_FAILURE)
+    settings = {
+        "concurrency": concurrency,
+        "timeout": timeout,
+        "on_failure": on_failure,
+        "failure_workflow": failure_workflow,
+        "pools": dict(pools or {}),
+    }
+
+    def make(function: Callable[..., Any]) -> Workflow:
+        return Workflow(function, name or function.__name__, settings)
+
+    return make if fn is None else make(fn)
