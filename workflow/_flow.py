@@ -62,7 +62,7 @@ def compile_flow(
     reading = _Reading(shape, described)
     reading.read()
     reading.refuse_repeated()
-    holes = reading.finished(owners, ())
+    holes = reading.finished(owners, (), reading.certain)
     errors = reading.errors
     if reading.lost and advise:
         errors.extend(_parentheses(shape, described, owners))
@@ -103,7 +103,7 @@ def between(
     reading.refuse_unknown(templates or {})
     if not reading.errors:
         reading.refuse_open_ends()
-    holes = reading.finished(owners, taken)
+    holes = reading.finished(owners, taken, reading.described)
     changed: list[TaskSpec] = []
     for name in reading.certain:
         known = reading.described.get(name)
@@ -240,14 +240,22 @@ class _Reading:
 
     # --- holes ------------------------------------------------------------------------------------
 
-    def finished(self, owners: Owners, taken: Collection[str]) -> tuple[HoleSpec, ...]:
-        """Return the holes with ids and owners."""
+    def finished(
+        self, owners: Owners, taken: Collection[str], owning: Collection[str]
+    ) -> tuple[HoleSpec, ...]:
+        """Return the holes with ids and owners.
+
+        Args:
+            owners: Who fills them, as far as it is said.
+            taken: Ids of other holes.
+            owning: The tasks that may be said to fill them.
+        """
         if self.edges > EDGES_MAX:
             return ()
         self._name_regions(taken)
-        self._refuse_unknown_owners(owners)
+        self._refuse_unknown_owners(owners, owning)
         for region in self.regions:
-            self._choose_owner(region, owners)
+            self._choose_owner(region, owners, owning)
         self._refuse_unclear()
         return tuple(
             HoleSpec(
@@ -274,27 +282,21 @@ class _Reading:
             used.add(name)
             region.id = name
 
-    def _refuse_unknown_owners(self, owners: Owners) -> None:
-        if isinstance(owners, Mapping):
-            known = [region.id for region in self.regions]
-            for hole in owners:
-                if hole not in known:
-                    hint = did_you_mean(hole, known) or f"there is {_listed(known) or 'none'}"
-                    self.errors.append(f'owner: names the hole "{hole}"; {hint}')
+    def _refuse_unknown_owners(self, owners: Owners, owning: Collection[str]) -> None:
         names = owners.values() if isinstance(owners, Mapping) else [owners] if owners else []
         for name in dict.fromkeys(names):
-            if name not in self.certain:
-                hint = did_you_mean(name, self.certain)
+            if name not in owning:
+                hint = did_you_mean(name, owning)
                 self.errors.append(
                     f'owner: names "{name}", which is no task that always exists'
                     f"{hint and f'; {hint}'}"
                 )
 
-    def _choose_owner(self, region: _Region, owners: Owners) -> None:
+    def _choose_owner(self, region: _Region, owners: Owners, owning: Collection[str]) -> None:
         said = owners.get(region.id) if isinstance(owners, Mapping) else owners
         if said is None:
             self._derive_owner(region)
-        elif said in self.certain:
+        elif said in owning:
             region.owner = said
             if region in self._in_front(said):
                 self.errors.append(
@@ -351,7 +353,7 @@ class _Reading:
 
     def _in_front(self, name: str) -> set[str | _Region]:
         seen: set[str | _Region] = set()
-        stack = list(self.certain[name])
+        stack = list(self.certain.get(name, ()))
         while stack:
             each = stack.pop()
             if each not in seen:
