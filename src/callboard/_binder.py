@@ -79,6 +79,7 @@ class Binder:
         return Scope(
             inputs=run.inputs or {},
             tasks=_Outputs(run),
+            holes=_HoleOutputs(run),
             run={"id": run.id, "workflow": run.spec.name},
             secrets=self._secrets,
         )
@@ -117,3 +118,20 @@ class _Outputs(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class _HoleOutputs(Mapping[str, Any]):
+    """The outputs of what came into each hole, in the order of its creation."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __getitem__(self, name: str) -> list[Any]:
+        tasks = self._run.tasks
+        return [tasks[each].output for each in self._run.holes[name].tasks]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._run.holes)
+
+    def __len__(self) -> int:
+        return len(self._run.holes)

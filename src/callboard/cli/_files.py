@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .._loading import load
+from .._trial import why_not
 from .._workflows import Workflow
 from ..workflow import DefinitionError, Picture, WorkflowSpec, picture, picture_of_spec
 from . import _text as text
@@ -25,6 +26,8 @@ def validate_file(file: str, *, strict: bool, as_json: bool) -> int:
     """Say everything that is wrong with a file, or what it is made of."""
     try:
         spec = _spec(file)
+        if (refused := why_not(spec)) is not None:
+            raise DefinitionError([f"{file}: {refused}"])
         summary = _summary(spec)
         if strict:
             _refuse_loose_ends(file, summary)
@@ -76,6 +79,14 @@ def _print(file: str, summary: dict[str, Any]) -> None:
     for number, level in enumerate(levels, start=1):
         click.echo(f"  level {number}: {_names(level, ', ')}")
     click.echo(f"critical path: {_names(summary['critical_path'], ' → ')}")
+    for hole in summary["holes"]:
+        click.echo(f"hole {hole['id']}: {hole['shape']}, filled by {hole['owner'] or 'a person'}")
+    if summary["templates"]:
+        click.echo(f"described for what comes: {_names(summary['templates'], ', ')}")
+    if summary["promises"]:
+        click.echo(f"promised: {'; '.join(summary['promises'])}")
+    if summary["closed"]:
+        click.echo("closed: tasks come only into the holes")
     if summary["lonely"]:
         click.echo(f"without any edge: {_names(summary['lonely'], ', ')}")
 

@@ -9,7 +9,7 @@ import attrs
 
 from ._problems import suggest
 
-ROOTS: Final = ("inputs", "tasks", "run", "secrets")
+ROOTS: Final = ("inputs", "tasks", "holes", "run", "secrets")
 """The names that an expression starts from."""
 
 MACROS: Final = ("all", "exists", "exists_one", "filter", "map")

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from ..workflow import DEFAULT_OPTIONS, TaskOptions, TaskSpec
-from ._format import LATER, OPTIONS, TASK
+from ._format import MISPLACED, OPTIONS, TASK
 from ._kinds import KEYS, KINDS, STEP, VARIABLE, Kind
 from ._nodes import Mapping, Node, Sequence, describe, shorten
 from ._problems import INVALID, Place, listing
@@ -77,7 +77,7 @@ def _draft(node: Node, place: Place) -> Draft | None:
         hint = f'; write "- name: {shorten(node.raw)}"' if not isinstance(node, Sequence) else ""
         place.report(node.line, f"a task must be a mapping, not {describe(node)}{hint}")
         return None
-    found = read_fields(node, place, TASK, ("name",), LATER)
+    found = read_fields(node, place, TASK, ("name",), MISPLACED)
     valid = {key: value for key, value in found.items() if value is not INVALID}
     draft = Draft(node, place, valid, valid.get("name", ""))
     _choose_kind(draft)

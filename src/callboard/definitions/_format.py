@@ -127,11 +127,11 @@ INPUT: Final = Record(
     blank=True,
 )
 
-LATER: Final = {
-    "flow": "flow: is not available in this version; say the order with needs:",
-    "owner": "owner: belongs to flow:, which is not available in this version",
+MISPLACED: Final = {
+    "flow": "flow: stands beside tasks:, not in a task",
+    "owner": "owner: stands beside flow:, not in a task",
 }
-"""Keys that mean something, but not yet."""
+"""Keys of a file that are no keys of a task."""
 
 
 class _Tasks:
@@ -154,6 +154,8 @@ WORKFLOW: Final[dict[str, Shape]] = {
     "failure_workflow": Text("a workflow's name or file"),
     "pools": MapOf(Whole(1, 1_000_000)),
     "output": Json(),
+    "flow": Text("a flow, as in A -> B"),
+    "owner": Either(MapOf(NAMED), NAMED),
     "promises": ListOf(Text("a promise")),
     "tasks": _Tasks(),
 }

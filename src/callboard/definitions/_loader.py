@@ -7,11 +7,13 @@ from typing import Any
 
 import attrs
 
+from .._trial import why_not
 from ..workflow import DefinitionError, InputSpec, TaskSpec, WorkflowSpec
 from ._drafts import Draft, read_drafts
 from ._expression_checks import check_expressions
 from ._files import check_files
-from ._format import LATER, WORKFLOW
+from ._flows import read_growth
+from ._format import WORKFLOW
 from ._inputs import fit
 from ._nodes import Mapping, Node, describe
 from ._order import assign_ids, report_cycles, resolve_needs
@@ -74,8 +76,13 @@ class _Library:
         if folder is None:
             return built.spec
         home = folder.resolve()
-        tasks = tuple(_at_home(task, home) for task in built.spec.tasks)
-        return attrs.evolve(built.spec, folder=str(home), tasks=tasks)
+        spec = built.spec
+        return attrs.evolve(
+            spec,
+            folder=str(home),
+            tasks=tuple(_at_home(task, home) for task in spec.tasks),
+            templates=tuple(_at_home(task, home) for task in spec.templates),
+        )
 
     def child(self, path: Path, files: tuple[Path, ...]) -> WorkflowSpec | None:
         """Read a workflow that another one names; None if its errors were given before."""
@@ -118,17 +125,38 @@ def _build(node: Node, problems: Problems) -> Built:
     if not isinstance(node, Mapping):
         place.report(node.line, f"a definition must be a mapping with tasks:, not {describe(node)}")
         return Built(Mapping(node.line), WorkflowSpec(name=""), [])
-    required = () if "flow" in node.entries else ("tasks",)
-    found = read_fields(node, place, WORKFLOW, required, LATER)
-    drafts = _read_tasks(found.pop("tasks", INVALID), place)
+    found = read_fields(node, place, WORKFLOW, ("tasks",))
+    tasks = found.pop("tasks", INVALID)
+    drafts = _read_tasks(tasks, place)
+    growth = read_growth(node, found, None if tasks is INVALID else drafts, place)
     _check_pools(drafts, found, problems)
     inputs = _inputs(node, found.pop("inputs", {}), place)
     fields = {key: value for key, value in found.items() if value is not INVALID}
     name = fields.pop("workflow", None) or Path(problems.source).stem or "workflow"
-    specs = tuple(draft.spec() for draft in drafts if draft.id)
-    spec = WorkflowSpec(name=name, tasks=specs, inputs=inputs, expressions=True, **fields)
+    later = set(growth.later)
+    spec = WorkflowSpec(
+        name=name,
+        tasks=tuple(draft.spec() for draft in drafts if draft.id and draft not in later),
+        inputs=inputs,
+        expressions=True,
+        holes=growth.holes,
+        templates=tuple(draft.spec() for draft in growth.later),
+        promises=growth.promises,
+        flow=growth.flow,
+        **fields,
+    )
     check_expressions(node, drafts, spec, place)
+    if not problems:
+        _check_promises(node, spec, place)
     return Built(node, spec, drafts)
+
+
+def _check_promises(node: Mapping, spec: WorkflowSpec, place: Place) -> None:
+    """Report what is promised and cannot hold together."""
+    refused = why_not(spec)
+    if refused is not None:
+        key = "promises" if spec.promises or not spec.flow else "flow"
+        place.key(key).report(node.lines[key], refused)
 
 
 def _read_tasks(node: Node | Invalid, place: Place) -> list[Draft]:

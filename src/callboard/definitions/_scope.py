@@ -28,12 +28,15 @@ class Scope:
     Attributes:
         inputs: The inputs of the run.
         tasks: The outputs of the tasks that are done, by id; null for one without output.
+        holes: The outputs of the tasks that came into a hole, in the order in which they were
+            created, by the id of the hole.
         run: Facts of the run: ``id`` and ``workflow``.
         secrets: Gives a secret by its name, or None where there is no such secret.
     """
 
     inputs: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     tasks: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    holes: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     run: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     secrets: Callable[[str], str | None] = no_secrets
 
@@ -49,6 +52,9 @@ def gather(references: Iterable[Reference], scope: Scope) -> dict[str, Any]:
             case "tasks", (written, *keys):
                 output = scope.tasks[resolve(reference, scope.tasks)]
                 _copy({"output": output}, keys, target.setdefault(written, {}))
+            case "holes", (written, *keys):
+                outputs = scope.holes[resolve(reference, scope.holes)]
+                _copy({"outputs": outputs}, keys, target.setdefault(written, {}))
             case "inputs", keys:
                 _copy(scope.inputs, keys, target)
             case _, keys:
@@ -118,8 +124,10 @@ def only(reference: Reference, found: Sequence[str]) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        ways = " or ".join(f'tasks["{each}"]' for each in found)
-        raise ExpressionError(f"{reference} can mean several tasks; write {ways}")
+        ways = " or ".join(f'{reference.root}["{each}"]' for each in found)
+        raise ExpressionError(f"{reference} can mean several {reference.root}; write {ways}")
+    if reference.root == "holes":
+        raise ExpressionError(f'there is no hole "{reference.keys[0]}"')
     raise ExpressionError(f'no task with the id "{reference.keys[0]}" is done')
 
 
