@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..actors import ActorStopped
-from ..workflow import Creation, Failure, StaleFence, Task, commands as c
+from ..workflow import Creation, Failure, Part, StaleFence, Task, commands as c
+from ..workflow._graph import Vertex
 from ._execution import Executor, Lease, NoExecutor, Upstream
 from ._own_ways import OWN_WAYS
 from ._runners import Job
@@ -154,8 +155,26 @@ def misconfigured(error: Exception) -> Failure:
 
 
 def _needs(task: Task) -> dict[str, Upstream]:
-    return {
-        earlier.id: Upstream(earlier.spec.name, earlier.output)
-        for earlier in task.before
-        if isinstance(earlier, Task)
-    }
+    """Return what is directly in front of a task; of a hole, that is what came last into it."""
+    found: dict[str, Upstream] = {}
+    for earlier in task.before:
+        for each in [earlier] if isinstance(earlier, Task) else _last_in(earlier):
+            found[each.id] = Upstream(each.spec.name, each.output)
+    return found
+
+
+def _last_in(joint: Vertex) -> list[Task]:
+    """Return the tasks of a hole, or of a part of one, that have nothing of it behind them."""
+    found: dict[Task, None] = {}
+    stack, seen = [joint], {joint}
+    while stack:
+        each = stack.pop()
+        outside = each.starts if isinstance(each, Part) else ()
+        for earlier in each.before:
+            if isinstance(earlier, Task):
+                if earlier not in outside and earlier.part is not None:
+                    found[earlier] = None
+            elif earlier not in outside and earlier not in seen:
+                seen.add(earlier)
+                stack.append(earlier)
+    return sorted(found, key=lambda each: each.seq)

@@ -45,9 +45,9 @@ from ._picture import (
     picture_of_spec as picture_of_spec,
 )
 from ._results import (
-    PromiseResult as PromiseResult,
     FrontierItem as FrontierItem,
     HoleResult as HoleResult,
+    PromiseResult as PromiseResult,
     RunResult as RunResult,
     TaskResult as TaskResult,
 )

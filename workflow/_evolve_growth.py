@@ -32,7 +32,7 @@ from ._guards import NOBODY, Chain, Guard
 from ._parts import close, fill, give_to, lapse, link, narrow, open_hole, put_in_front, take_from
 from ._run import Part, Run, Task
 from ._shape_text import parse_shape
-from ._shapes import Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild
+from ._shapes import Alt, Empty, Lab, Loop, Map, Par, Seq, Wild
 from .events import Growing
 
 CEILING: Final = "at most {} tasks (the ceiling that every run has: max_tasks)"

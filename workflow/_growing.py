@@ -173,9 +173,11 @@ def _same(run: Run, there: Task, command: c.AddTask) -> str:
     part = there.part
     if command.into is not None and (
         part is None
-        or command.into not in (part.hole.name, part.address, part.inside)
-        and not command.into.startswith(f"{part.inside}/")
-        and not part.address.startswith(f"{command.into}/")
+        or (
+            command.into not in (part.hole.name, part.address, part.inside)
+            and not command.into.startswith(f"{part.inside}/")
+            and not part.address.startswith(f"{command.into}/")
+        )
     ):
         raise Refused(
             f"run {run.id!r} has a task {there.id!r} already, in another place than "

@@ -149,7 +149,7 @@ def _ask(run: Run) -> None:
 
 
 def _is_limit(guard: Guard) -> bool:
-    return guard.hi is not None and guard.by is not None or guard.pattern != "*"
+    return (guard.hi is not None and guard.by is not None) or guard.pattern != "*"
 
 
 # --- places in vain -------------------------------------------------------------------------------

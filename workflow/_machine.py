@@ -29,8 +29,8 @@ from ._attempts import (
 from ._by_hand import answer, pause, settle, unpause
 from ._deadlines import due, queued_timers, run_timer
 from ._deciding import Deciding
-from ._errors import PromiseRefused
 from ._ending import OutputOf, end_if_over
+from ._errors import PromiseRefused
 from ._evolve import new_run
 from ._growing import add_certain, grow
 from ._intervals import TooEntangled

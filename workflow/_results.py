@@ -188,7 +188,7 @@ class HoleResult:
     @classmethod
     def _of_part(cls, part: Part) -> HoleResult:
         owner = next((each.id for each in part.owners), None)
-        owed = part.lapsed or not part.closed and not part.residual.nullable
+        owed = part.lapsed or (not part.closed and not part.residual.nullable)
         return cls(
             id=part.address,
             shape=str(part.shape if part.closed else part.residual),

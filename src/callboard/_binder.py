@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ._refs import DATA, resolve_refs
 from .supervisor import Settings
 from .workflow import Refused, Run, Task, TaskState
+from .workflow._growing import template
 
 if TYPE_CHECKING:
     from .definitions import Expressions, Scope
@@ -47,7 +48,7 @@ class Binder:
     def settings(self, run: Run, task: Task) -> Settings:
         """Return a kind's own settings and environment with expressions resolved."""
         config, env = task.spec.config, task.spec.options.env
-        if not (config or env or task.spec.inputs):
+        if not (config or env or task.spec.inputs) or _says_its_own(run, task):
             return Settings(config, env)
         scope = self._scope(run)
         bind = self._expressions.bind
@@ -99,6 +100,14 @@ def _outputs_in(run: Run, name: str) -> list[Any]:
     if hole is None:
         raise Refused(f"run {run.id!r} has no hole {name!r}")
     return [run.tasks[task].output for task in hole.tasks if task in run.tasks]
+
+
+def _says_its_own(run: Run, task: Task) -> bool:
+    """Return whether a task's settings come from whoever created it, not from the definition."""
+    if _data_of(task.spec.inputs) is None:
+        return False
+    known = template(run, task.spec.name)
+    return known is None or known.config != task.spec.config
 
 
 class _Outputs(Mapping[str, Any]):

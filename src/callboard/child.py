@@ -279,9 +279,23 @@ class Task:
         """Promise something about what is still to be created."""
         self._ask("promise", text=text)
 
-    def hole(self, shape: str, after: Sequence[str] = (), before: Sequence[str] = ()) -> str | None:
-        """Declare a place for tasks to come, and return the hole's id (None inside ``batch``)."""
-        return self._ask("hole", shape=shape, after=list(after), before=list(before)).get("hole")
+    def hole(
+        self,
+        shape: str,
+        after: Sequence[str] = (),
+        before: Sequence[str] = (),
+        owner: str | None = None,
+    ) -> str | None:
+        """Declare a place for tasks to come, and return the hole's id (None inside ``batch``).
+
+        Args:
+            shape: What may come there.
+            after: Ids of the tasks it stands behind.
+            before: Ids of the tasks that run after all of it.
+            owner: Who fills it, if not this task.
+        """
+        fields = {"shape": shape, "after": list(after), "before": list(before), "owner": owner}
+        return self._ask("hole", **fields).get("hole")
 
     def give(self, hole: str, to: str) -> None:
         """Make another task the owner of a hole."""
@@ -307,18 +321,24 @@ class Task:
         self._ask("again", task=task)
 
     @contextlib.contextmanager
-    def batch(self) -> Generator[None]:
-        """Send what the block asks for as one, all or nothing, when it is left normally."""
+    def batch(self) -> Generator[list[str | None]]:
+        """Send what the block asks for as one, all or nothing, when it is left normally.
+
+        It gives a list, which then holds for each command the id of the task or hole that it made,
+        or None.
+        """
         with self._asking:
             if self._batch is not None:
                 raise RuntimeError("A batch cannot hold another batch.")
             commands = self._batch = []
+            made: list[str | None] = []
             try:
-                yield
+                yield made
             finally:
                 self._batch = None
             if commands:
-                self._ask("batch", commands=commands)
+                results = self._ask("batch", commands=commands).get("results", [])
+                made += [each.get("task") or each.get("hole") for each in results]
 
     # Underneath ----------------------------------------------------------------------------------
 

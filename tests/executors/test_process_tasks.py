@@ -396,25 +396,6 @@ async def test_a_retry_by_the_tasks_own_word_for_its_error(
     assert task.output == f"{result.run}:t:1"
 
 
-async def test_growing_is_refused_with_a_reason(
-    engine: cb.Engine, tmp_path: Path, write: Write
-) -> None:
-    """What this version cannot do is said to the task, which may go on."""
-    name = write(
-        "grow.py",
-        """
-        from callboard import child
-        with child.connect() as task:
-            try:
-                task.add("another", shell="true")
-            except child.Refused as refused:
-                task.success(refused.message)
-        """,
-    )
-    _, task = await one(engine, tmp_path, python=name)
-    assert "cannot grow" in task.output
-
-
 async def test_a_function_as_module_and_name(
     engine: cb.Engine, tmp_path: Path, write: Write
 ) -> None:

@@ -51,7 +51,10 @@ def reason(value: object) -> str:
         ({"type": "heartbeat", "mood": "fine"}, {}),
         ({"type": "promise", "text": "sealed"}, {"text": "sealed"}),
         ({"type": "add_edge", "from": "a", "to": "b"}, {"from": "a", "to": "b"}),
-        ({"type": "hole", "shape": "M*"}, {"shape": "M*", "after": [], "before": []}),
+        (
+            {"type": "hole", "shape": "M*"},
+            {"shape": "M*", "after": [], "before": [], "owner": None},
+        ),
         ({"type": "give", "hole": "h", "to": "t"}, {"hole": "h", "to": "t"}),
         ({"type": "close", "hole": "h"}, {"hole": "h"}),
         (

@@ -7,6 +7,7 @@ from ._expressions import Expressions as Expressions
 from ._format import build_schema as build_schema
 from ._inputs import check_inputs as check_inputs, parse_input_text as parse_input_text
 from ._loader import load_file as load_file, loads as loads
+from ._one_task import read_task as read_task
 from ._scope import ExpressionError as ExpressionError, Scope as Scope
 from ._summary import (
     Summary as Summary,

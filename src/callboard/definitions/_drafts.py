@@ -68,11 +68,12 @@ def read_drafts(node: Node, place: Place) -> list[Draft]:
     if not isinstance(node, Sequence):
         place.report(node.line, f"this must be a list of tasks, not {describe(node)}")
         return []
-    read = [_draft(item, place.item(i)) for i, item in enumerate(node.items)]
+    read = [read_draft(item, place.item(i)) for i, item in enumerate(node.items)]
     return [draft for draft in read if draft is not None]
 
 
-def _draft(node: Node, place: Place) -> Draft | None:
+def read_draft(node: Node, place: Place) -> Draft | None:
+    """Read one task; None if it is none at all."""
     if not isinstance(node, Mapping):
         hint = f'; write "- name: {shorten(node.raw)}"' if not isinstance(node, Sequence) else ""
         place.report(node.line, f"a task must be a mapping, not {describe(node)}{hint}")

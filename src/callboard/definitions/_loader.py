@@ -80,8 +80,8 @@ class _Library:
         return attrs.evolve(
             spec,
             folder=str(home),
-            tasks=tuple(_at_home(task, home) for task in spec.tasks),
-            templates=tuple(_at_home(task, home) for task in spec.templates),
+            tasks=tuple(at_home(task, home) for task in spec.tasks),
+            templates=tuple(at_home(task, home) for task in spec.templates),
         )
 
     def child(self, path: Path, files: tuple[Path, ...]) -> WorkflowSpec | None:
@@ -108,7 +108,7 @@ class Built:
     drafts: list[Draft]
 
 
-def _at_home(task: TaskSpec, home: Path) -> TaskSpec:
+def at_home(task: TaskSpec, home: Path) -> TaskSpec:
     """Let a function of a file beside the definition be that one, wherever the engine runs."""
     key = {"function": "function", "wait": "probe"}.get(task.kind)
     if key is None:

@@ -120,7 +120,7 @@ _TYPES: Mapping[str, Mapping[str, _Field]] = {
     },
     "add_edge": {"from": _NEEDED_TEXT, "to": _NEEDED_TEXT},
     "promise": {"text": _NEEDED_TEXT},
-    "hole": {"shape": _NEEDED_TEXT, "after": _TEXTS, "before": _TEXTS},
+    "hole": {"shape": _NEEDED_TEXT, "after": _TEXTS, "before": _TEXTS, "owner": _TEXT},
     "give": {"hole": _NEEDED_TEXT, "to": _NEEDED_TEXT},
     "close": {"hole": _NEEDED_TEXT},
     "style": {"task": _TEXT, "edge": _MAYBE_TEXTS, "label": _TEXT, "color": _TEXT},

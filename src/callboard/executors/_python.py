@@ -9,9 +9,11 @@ from typing import Any, Final, cast
 import anyio
 import attrs
 
+from .._creations import creations_of, reply_of
+from ..actors import ActorStopped
 from ..actors._busy import busy, not_busy
 from ..supervisor import Done, Failed, Lease, NotDone, Outcome, Suspended
-from ..workflow import ERROR_KINDS, Failure, Wait
+from ..workflow import ERROR_KINDS, Failure, PromiseBroken, Refused, Wait
 from ._processes import LineLog, Output, command_for, exit_failure, keep_lines, stop_process
 from ._protocol import (
     BadOutput,
@@ -65,7 +67,7 @@ def _target(lease: Lease) -> str:
 class _Conversation:
     lease: Lease
     process: Process
-    closing: Message | BadOutput | None = None
+    closing: Message | BadOutput | Failure | None = None
     said: anyio.Event = attrs.field(factory=anyio.Event)
     stderr: Output = attrs.field(factory=lambda: Output(_STDERR_TAIL, last=True))
     ended: Exit | None = None
@@ -109,6 +111,7 @@ class _Conversation:
                 key=lease.key,
                 inputs=cast("Mapping[str, Any]", inputs) if isinstance(inputs, Mapping) else {},
                 needs={name: (up.label, up.output) for name, up in lease.needs().items()},
+                holes=[{"id": address, "shape": shape} for address, shape in lease.holes()],
                 answers=lease.answers,
             )
         )
@@ -118,7 +121,7 @@ class _Conversation:
         async with anyio.create_task_group() as group:
             group.start_soon(self._wait_for_exit, group.cancel_scope)
             await self.said.wait()
-            await anyio.sleep(0.0 if isinstance(self.closing, BadOutput) else LEAVE_SECONDS)
+            await anyio.sleep(LEAVE_SECONDS if isinstance(self.closing, Message) else 0.0)
             await self.process.kill()
             await anyio.sleep_forever()
 
@@ -157,9 +160,10 @@ class _Conversation:
             case Message():
                 await self._hear(said)
 
-    def _close(self, said: Message | BadOutput) -> None:
-        # The first word about how it ended counts; output that breaks the protocol outweighs it.
-        if self.closing is None or isinstance(said, BadOutput):
+    def _close(self, said: Message | BadOutput | Failure) -> None:
+        # The first word about how it ended counts; output that breaks the protocol outweighs it, as
+        # does what was refused and asked for no reply.
+        if self.closing is None or not isinstance(said, Message):
             self.closing = said
         self.said.set()
 
@@ -177,12 +181,27 @@ class _Conversation:
                 await self._get(said)
                 return
             case _:
-                await self._refuse(
-                    said, "refused", "the graph of a run cannot grow in this version"
-                )
+                await self._create(said)
                 return
         if said.id is not None:
             await self._tell(encode_reply(said.id))
+
+    async def _create(self, said: Message) -> None:
+        """Change the graph as the task says, and tell it what was made when that is stored."""
+        lease = self.lease
+        try:
+            if lease.grow is None:
+                raise Refused("nothing can be created here")
+            made = await lease.grow(creations_of(said, lease.workflow.folder))
+        except PromiseBroken as broken:
+            await self._refuse(said, "promise_broken", str(broken))
+        except Refused as refused:
+            await self._refuse(said, refused.kind, str(refused))
+        except ActorStopped:
+            await self._refuse(said, "stale", "this attempt has ended; what it said has no effect")
+        else:
+            if said.id is not None:
+                await self._tell(encode_reply(said.id, reply_of(said, made)))
 
     async def _get(self, said: Message) -> None:
         assert said.id is not None
@@ -199,12 +218,14 @@ class _Conversation:
         if said.id is not None:
             await self._tell(encode_refusal(said.id, kind=kind, message=message))
         else:
-            self._close(BadOutput(f"{said.type!r} was refused: {message}"))
+            self._close(Failure(kind="error", message=f"{said.type!r} was refused: {message}"))
 
     def _outcome(self) -> Outcome:
         match self.closing:
             case BadOutput(reason=reason):
                 return Failed(Failure(kind="bad_output", message=reason))
+            case Failure():
+                return Failed(self.closing)
             case Message(type="success", fields=fields):
                 return Done(fields["output"])
             case Message(type="not_ready", fields=fields):
