@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
-from ._refs import DATA
+from ._refs import DATA, escape
 from .workflow import Creation, DefinitionError, Refused, TaskSpec, commands as c
 
 if TYPE_CHECKING:
@@ -88,18 +88,7 @@ def _new_task(
 
 
 def _data(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {DATA: _escaped(given)}
-
-
-def _escaped(value: Any) -> Any:
-    """Keep keys that look like references from being taken for some."""
-    if isinstance(value, list):
-        return [_escaped(each) for each in cast("list[Any]", value)]
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[str, Any]", value)
-        found = {key: _escaped(each) for key, each in pairs.items()}
-        return {"$value": found} if any(key.startswith("$") for key in found) else found
-    return value
+    return {DATA: escape(dict(given))}
 
 
 def _add_edge(fields: Mapping[str, Any], folder: str | None) -> c.AddEdge:

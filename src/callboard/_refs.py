@@ -111,17 +111,17 @@ def encode_refs(value: Any, refs: dict[str, None], what: str) -> Any:
             str(encode(key, what)): encode_refs(each, refs, what) for key, each in pairs.items()
         }
         return _escaped(found)
-    return _escape(encode(value, what))
+    return escape(encode(value, what))
 
 
-def _escape(value: Any) -> Any:
+def escape(value: Any) -> Any:
     """Keep keys of data that look like ours from being taken for ours."""
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        return [_escape(each) for each in items]
+        return [escape(each) for each in items]
     if isinstance(value, dict):
         pairs = cast("dict[str, Any]", value)
-        return _escaped({key: _escape(each) for key, each in pairs.items()})
+        return _escaped({key: escape(each) for key, each in pairs.items()})
     return value
 
 
