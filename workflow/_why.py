@@ -9,7 +9,7 @@ import attrs
 
 from ._graph import Vertex
 from ._results import iso
-from ._run import Hole, Run, Task
+from ._run import Hole, Part, Run, Task
 from ._states import CANCELLED, FAILED, RUNNING, SETTLED, SUCCEEDED, TaskState
 
 _NAMED_MAX = 5
@@ -188,5 +188,38 @@ def _name(vertex: Vertex) -> str:
     if isinstance(vertex, Task):
         return f"{vertex.id!r} ({vertex.state})"
     if isinstance(vertex, Hole):
-        return f"the hole {vertex.id!r} ({'closed' if vertex.closed else 'open'}: {vertex.shape})"
+        return f"the hole {vertex.id!r} ({_expected(_open_parts(vertex))})"
+    if isinstance(vertex, Part):
+        return f"the place {vertex.id!r} ({_expected(_open_parts(vertex))})"
     return repr(vertex.id)
+
+
+def _expected(parts: Sequence[Part]) -> str:
+    """Say what may still come into the open parts of a hole, and from whom."""
+    if not parts:
+        return "nothing more comes, what has come is not done"
+    told = [_expected_in(part) for part in parts[:_NAMED_MAX]]
+    more = len(parts) - _NAMED_MAX
+    return "; ".join([*told, *([f"{more} more"] if more > 0 else [])])
+
+
+def _expected_in(part: Part) -> str:
+    how = "may" if part.residual.nullable else "must"
+    owners = part.owners
+    if part.lapsed:
+        return f"{part.residual} never came: its owner did not succeed"
+    by = _names(owners) if owners else "a person"
+    return f"{part.residual} {how} still come from {by}"
+
+
+def _open_parts(joint: Vertex) -> list[Part]:
+    """Return the parts at or in front of a joint, in its hole, into which something may come."""
+    found: list[Part] = []
+    stack, seen = [joint], {joint}
+    while stack:
+        vertex = stack.pop()
+        if isinstance(vertex, Part) and not vertex.closed:
+            found.append(vertex)
+        stack.extend(each for each in vertex.before if isinstance(each, Part) and each not in seen)
+        seen.update(vertex.before)
+    return found[::-1]

@@ -41,7 +41,7 @@ def test_a_pending_task_names_what_it_waits_for_and_its_state(play: type[Play]) 
     assert told(p, "d") == ("predecessors", "waits for 'b' (running) and 'c' (ready)", ("b", "c"))
     p.say(c.OpenHole(hole="h", shape="M*", before=("d",)))
     p.ok("b", "c")
-    words = "waits for the hole '#h' (open: M*)"
+    words = "waits for the hole '#h' (M* may still come from a person)"
     assert told(p, "d") == ("predecessors", words, ("#h",))
     assert told(p) == ("tasks", f"{words}; 1 task is not settled", ("#h",))
 
@@ -140,7 +140,11 @@ def test_a_run_with_nothing_but_an_open_hole(play: type[Play]) -> None:
     p = play({"a": ""})
     p.say(c.OpenHole(hole="h", shape="..."))
     p.ok("a")
-    assert told(p) == ("holes", "waits for the hole '#h' (open: ...)", ("#h",))
+    assert told(p) == (
+        "holes",
+        "waits for the hole '#h' (... may still come from a person)",
+        ("#h",),
+    )
 
 
 def test_there_must_be_such_a_task(play: type[Play]) -> None:
