@@ -10,6 +10,7 @@ stands in ``_carry_on``, how attempts begin and end in ``_beginning`` and ``_end
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, assert_never
 
 import anyio
@@ -20,6 +21,7 @@ from ..storage import RunRow
 from ..workflow import (
     CallboardError,
     Command,
+    Creation,
     Deciding,
     Effect,
     Event,
@@ -29,6 +31,7 @@ from ..workflow import (
     StopAttempt,
     StoreError,
     Task,
+    TaskOptions,
     TaskState,
     commands as c,
     decide,
@@ -107,10 +110,9 @@ class RunActor:
             freed: Leases on pools that an earlier actor of this run has left.
         """
         # Most tasks share one object of options: it is looked at once.
-        options = {id(task.options): task.options for task in self.run.spec.tasks}.values()
-        self._queued_timeouts = any(
-            each.timeout is not None and each.timeout.queued is not None for each in options
-        )
+        known = chain(self.run.spec.templates, (task.spec for task in self.run.tasks.values()))
+        options = {id(spec.options): spec.options for spec in known}.values()
+        self._queued_timeouts = any(map(_limits_waiting, options))
         self.events.extend(first)
         self.pooling.freed.extend(freed)
         carry_on(self)
@@ -284,6 +286,8 @@ class RunActor:
     def _asked(self, command: Command, reply: Reply[list[Any]]) -> None:
         try:
             d = self.apply(command)
+            if isinstance(command, c.Grow):
+                self._queued_timeouts |= any(map(_brings_limits, command.commands))
         except Refused as refused:
             self._replies.append((reply, [], refused))
         else:
@@ -395,3 +399,12 @@ class RunActor:
         self.children.clear()
         tree.board.forget(run, self.offered)
         return self.pooling.close()
+
+
+def _limits_waiting(options: TaskOptions) -> bool:
+    return options.timeout is not None and options.timeout.queued is not None
+
+
+def _brings_limits(command: Creation) -> bool:
+    new = command.new if isinstance(command, c.AddTask) else None
+    return new is not None and _limits_waiting(new.options)
