@@ -38,13 +38,19 @@ class Announcer:
     def _asking(self, run: Run, events: Sequence[Event]) -> Iterator[Task]:
         names = [e.task for e in events if isinstance(e, ev.TaskWaiting)] if events else run.active
         for name in names:
-            wait = run.tasks[name].wait
-            if wait is not None and wait.kind in ("input", "lost"):
-                yield run.tasks[name]
-        if run.id not in self._external:
-            self._external[run.id] = [t.id for t in run.spec.tasks if t.kind in _BY_OTHERS]
-        for name in self._external[run.id]:
-            if (task := run.tasks[name]).state is TaskState.READY:
+            task = run.tasks.get(name)
+            if task is not None and task.wait is not None and task.wait.kind in ("input", "lost"):
+                yield task
+        external = self._external.get(run.id)
+        if external is None:
+            external = [t.id for t in run.tasks.values() if t.spec.kind in _BY_OTHERS]
+            self._external[run.id] = external
+        else:
+            external.extend(_added(events))
+        for name in external:
+            # What was created may be taken back with the attempt that did so.
+            task = run.tasks.get(name)
+            if task is not None and task.state is TaskState.READY:
                 yield task
 
     def _lines(self, run: Run, task: Task) -> Iterator[str]:
@@ -59,3 +65,9 @@ class Announcer:
         else:
             how = text.command("answer", run.id, task.id, "true", store=self.store)
             yield f"{task.spec.name} was lost while it ran; to run it again: {how} (or false)"
+
+
+def _added(events: Sequence[Event]) -> Iterator[str]:
+    for event in events:
+        if isinstance(event, ev.TaskAdded) and event.new.kind in _BY_OTHERS:
+            yield event.new.id

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..workflow import Event, events as ev
+from ..workflow.events import Growing
 from . import _text as text
 
 NAMES_MAX = 5
@@ -23,8 +24,8 @@ def describe(event: Event, name_of: Callable[[str], str]) -> str:
         event: What happened.
         name_of: Gives a task's name for its id.
     """
-    if isinstance(event, (ev.HoleOpened, ev.HoleClosed)):
-        return _hole(event)
+    if isinstance(event, Growing):
+        return _growth(event, name_of)
     task = getattr(event, "task", None)
     if task is None:
         return _run_event(event, name_of)
@@ -39,10 +40,35 @@ def _because(reason: str | None) -> str:
     return f": {reason}" if reason else ""
 
 
-def _hole(event: ev.HoleOpened | ev.HoleClosed) -> str:
-    if isinstance(event, ev.HoleOpened):
-        return f"hole {event.hole} opened for {event.shape}"
-    return f"hole {event.hole} closed{_because(event.reason)}"
+def _growth(event: Growing, name_of: Callable[[str], str]) -> str:
+    """Tell what changed the graph, and who did it."""
+    who = "" if event.by is None else name_of(event.by)
+    by = _by(who)
+    match event:
+        case ev.TaskAdded(new=new, part=part):
+            into = "" if part is None else f" into {part}"
+            return f"{new.name}: added{into}{by} as {new.id}"
+        case ev.EdgeAdded(source=source, target=target):
+            return f"{name_of(target)}: runs after {name_of(source)} now{by and f', said{by}'}"
+        case ev.HoleOpened(hole=hole, shape=shape, owner=owner):
+            filled = "nobody" if owner is None else name_of(owner)
+            return f"hole {hole} opened{by} for {shape}, filled by {filled}"
+        case ev.HoleGiven(hole=hole, to=to):
+            return f"hole {hole} given to {name_of(to)}{by}"
+        case ev.HoleLeft(hole=hole):
+            return f"hole {hole} left{by}, which has ended"
+        case ev.HoleClosed(hole=hole, reason=reason):
+            return f"hole {hole} closed{'' if reason else by}{_because(reason)}"
+        case ev.HoleNarrowed(hole=hole, shape=shape):
+            return f"hole {hole} narrowed to {shape}, all that can come without a broken promise"
+        case ev.HoleLapsed(hole=hole):
+            return f"hole {hole} given up: {who}, which was to fill it, did not succeed"
+        case ev.PromiseMade(text=said):
+            return f"promised{by}: {said}"
+        case ev.Styled(target=target, label=label, color=color):
+            what = target if isinstance(target, str) else " → ".join(target)
+            words = [repr(label) if label is not None else "", color or ""]
+            return f"{what}: is drawn{by} as {', '.join(filter(None, words)) or 'before'}"
 
 
 def _run_event(event: Event, name_of: Callable[[str], str]) -> str:
@@ -59,6 +85,8 @@ def _run_event(event: Event, name_of: Callable[[str], str]) -> str:
             return f"run starts nothing more: {reason}"
         case ev.RunEnded(state=state, reason=reason):
             return f"run ended {state}{_because(reason)}"
+        case ev.PromiseViolated(text=said, message=message):
+            return f"the promise {said!r} was broken: {message}"
         case ev.TasksSettled(tasks=tasks, state=state, reason=reason):
             more = f" and {len(tasks) - NAMES_MAX:,} more" if len(tasks) > NAMES_MAX else ""
             names = ", ".join(map(name_of, tasks[:NAMES_MAX]))
@@ -88,6 +116,19 @@ def _task_event(event: Event) -> str:
             return f"restart asked for{_by(by)}; what runs of it is stopped first"
         case ev.TasksRestarted(tasks=tasks, by=by):
             return f"done anew{_by(by)}, {text.count(len(tasks), 'task')} in all"
+        case _:
+            return _growth_event(event)
+
+
+def _growth_event(event: Event) -> str:
+    """Tell what follows for a task from what it did to the graph."""
+    match event:
+        case ev.AgainAsked(target=target):
+            return f"when it succeeds, {target} and all behind it are done anew"
+        case ev.GrowthUndone(records=records):
+            return f"{text.count(len(records), 'change')} of its attempt taken back"
+        case ev.PromiseViolated(text=said, message=message, attempt=attempt):
+            return f"attempt {attempt} broke the promise {said!r}: {message}"
         case _:
             return event.kind
 

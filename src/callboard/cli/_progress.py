@@ -78,7 +78,7 @@ class Notices:
 
 
 class Titles:
-    """How the tasks of a run are called: by their names, with the id where several share one."""
+    """How the tasks of a run are called: by their names, with the id where others may share one."""
 
     def __init__(self, run: Run) -> None:
         names = Counter(task.spec.name for task in run.tasks.values())
@@ -87,7 +87,8 @@ class Titles:
     def of(self, task: Task) -> str:
         """Return a task's title."""
         name = task.spec.name
-        return f"{name} ({task.id})" if name in self._shared else name
+        created = task.created_by is not None and task.id != name
+        return f"{name} ({task.id})" if created or name in self._shared else name
 
 
 @attrs.define(eq=False)

@@ -89,7 +89,7 @@ def run_file(file: str, inputs: Sequence[str], run_id: str | None, stay: Stay) -
 def _check_executors(engine: Engine, workflow: WorkflowSpec) -> None:
     """Refuse what nobody here can do: no other engine will come and do it."""
     wrong: list[str] = []
-    for task in workflow.tasks:
+    for task in (*workflow.tasks, *workflow.templates):
         if task.kind not in NO_EXECUTOR:
             try:
                 engine.tree.executor(task)

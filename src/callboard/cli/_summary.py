@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..workflow import Run, Task, TaskState
+from ..workflow.events import PromiseViolated
 from . import _text as text
 
 
@@ -31,10 +32,23 @@ def _facts(run: Run) -> Iterator[str]:
         them = "it" if steps == 1 else "them"
         yield f"{steps:,} of them had no kind: nothing was done for {them}"
     failed = _first_failed(run)
-    if failed is not None:
+    if run.broken is not None:
+        yield _broken(run, run.broken)
+    elif failed is not None:
         yield f"{failed.spec.name} failed: {text.one_line(_message(failed))}"
     elif run.reason:
         yield text.one_line(run.reason)
+
+
+def _broken(run: Run, broken: PromiseViolated) -> str:
+    task = None if broken.task is None else run.tasks.get(broken.task)
+    if task is None:
+        return f"the promise {broken.text!r} was broken: {text.one_line(broken.message)}"
+    name = task.spec.name if task.spec.name == task.id else f"{task.spec.name} ({task.id})"
+    return (
+        f"the promise {broken.text!r} was broken by attempt {broken.attempt} of {name}: "
+        f"{text.one_line(broken.message)}"
+    )
 
 
 def _first_failed(run: Run) -> Task | None:

@@ -10,12 +10,15 @@ from collections.abc import Collection, Sequence
 import click
 
 from ..storage import RunRow
-from ..workflow import Run, Task, TaskState
+from ..workflow import HoleResult, Run, Task, TaskState
+from ..workflow._promise_states import state_of
 from . import _text as text
 from ._progress import state_text, waits_for
 from ._symbols import RUN_COLOURS, symbol_of
 
 Row = Sequence[str]
+
+_PROMISE_COLOURS = {"owed": "yellow", "broken": "red"}
 
 COLUMN_MAX = 60
 """How wide a column may be; the last one takes what is left of a terminal's width."""
@@ -75,6 +78,28 @@ def print_run(run: Run) -> None:
     colours = [symbol_of(task.state).colour for task in tasks]
     head = ("", "id", "task", "state", "attempts", "took", "what")
     _print_table(head, [_task(task) for task in tasks], colours)
+    _print_holes(HoleResult.all_of(run))
+    _print_promises(run)
+
+
+def _print_holes(holes: Sequence[HoleResult]) -> None:
+    if holes:
+        click.echo()
+        rows = [
+            (each.id, each.shape, each.owner or "", each.state, f"{len(each.tasks):,}")
+            for each in holes
+        ]
+        colours = [_PROMISE_COLOURS.get(each.state) for each in holes]
+        _print_table(("hole", "may come", "filled by", "state", "tasks"), rows, colours)
+
+
+def _print_promises(run: Run) -> None:
+    promises = run.growth.promises
+    if promises:
+        click.echo()
+        rows = [(each.text, each.by or "", state_of(run, each)) for each in promises]
+        colours = [_PROMISE_COLOURS.get(state) for _, _, state in rows]
+        _print_table(("promise", "by", "state"), rows, colours)
 
 
 def _task(task: Task) -> Row:
