@@ -8,6 +8,7 @@ started with ``subprocess`` at the same concurrency.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -61,7 +62,7 @@ async def spawned(make: Callable[[int], Command], given: bytes, count: int, at_o
         for number in numbers:
             await _one(spawner, make(number), given)
 
-    async with Spawner("bench") as spawner:
+    async with Spawner(f"bench-{os.getpid()}") as spawner:
         await _one(spawner, make(-1), given)
         begun = time.perf_counter()
         async with anyio.create_task_group() as tasks:

@@ -25,6 +25,7 @@ from ._protocol import LogLine, Store, Transition
 PENDING_MAX = 10_000
 LINES_MAX = 10_000
 LINES_WAIT_SECONDS = 0.1
+JOIN_SECONDS = 0.005  # about what a commit takes: where others keep the loop busy, no longer
 ROUNDS_MAX = 8
 QUIET_ROUNDS = 2  # in one alone we may run last and then first, and see nobody: trio shuffles
 
@@ -35,24 +36,23 @@ _log = logging.getLogger(__name__)
 
 @attrs.define(eq=False)
 class _Request:
+    """A transition to be written, and who is told what became of it: a function or a waiter."""
+
     transition: Transition
-    reply: Reply
-
-
-@attrs.define(eq=False)
-class _Outcome:
-    """What became of a request, for the one who waits for it: a place, not an event."""
-
+    call: Reply | None = None
     known: bool = False
     error: Exception | None = None
     spot: Spot | None = None
 
-    def tell(self, error: Exception | None) -> None:
+    def reply(self, error: Exception | None) -> None:
         self.known, self.error = True, error
         if self.spot is not None:
             self.spot.wake()
+        if self.call is not None:
+            self.call(error)
 
     async def wait(self) -> None:
+        """Return when it was written, or raise why it was not."""
         if not self.known:
             self.spot = new_spot()
             await self.spot
@@ -114,13 +114,13 @@ class Storage:
             return
         while len(self._pending) >= self._pending_max and not self._stopped:
             await self._room.wait()
-        outcome = _Outcome()
-        self._submit(_Request(transition, outcome.tell))
+        request = _Request(transition)
+        self._submit(request)
         if self._one_writes and len(self._pending) == 1 and not self._writing:
             await self._write_pending()
         else:
             self._wake.set()
-        await outcome.wait()
+        await request.wait()
 
     def commit_nowait(self, transition: Transition, reply: Reply) -> None:
         """Have a transition written without waiting; ``reply`` is called with None or the error.
@@ -182,12 +182,13 @@ class Storage:
 
     async def _let_others_join(self) -> None:
         """Wait as long as rounds of the loop bring more: a commit costs more than a few of them."""
+        until = anyio.current_time() + JOIN_SECONDS
         quiet = 0
         for _ in range(ROUNDS_MAX):
             before = len(self._pending)
             await anyio.lowlevel.checkpoint()
             quiet = quiet + 1 if len(self._pending) == before else 0
-            if quiet == QUIET_ROUNDS:
+            if quiet == QUIET_ROUNDS or anyio.current_time() > until:
                 return
 
     async def _write_pending(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -30,9 +28,7 @@ UPDATE runs SET state = ?, paused = ?, reason = ?, topic = ?, parent_run = ?, pa
 WHERE namespace = ? AND run = ? AND version = ? AND owner IS ?
 """
 _UPDATE_VERSION = """
-UPDATE runs SET version = wanted.column1 FROM (VALUES (?, ?, ?, ?, ?)) AS wanted
-WHERE namespace = wanted.column2 AND run = wanted.column3 AND version = wanted.column4
-    AND owner IS wanted.column5
+UPDATE runs SET version = ? WHERE namespace = ? AND run = ? AND version = ? AND owner IS ?
 """
 _PUT_EVENT = (
     "INSERT INTO events (namespace, run, number, kind, body, refs) VALUES (?, ?, ?, ?, ?, ?)"
@@ -54,12 +50,10 @@ _PUT_WORKFLOW = (
     "INSERT INTO workflows (namespace, hash, spec) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _PUT_BLOB = "INSERT INTO blobs (namespace, hash, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-_END_LEASE = "DELETE FROM pool_leases WHERE (namespace, fence) IN (VALUES (?, ?))"
+_END_LEASE = "DELETE FROM pool_leases WHERE namespace = ? AND fence = ?"
 
 
-_VALUES = re.compile(r"VALUES (\([?, ]+\))")
 _TEXTS = {state: state.value for state in (*RunState, *TaskState)}
-_ROWS_MAX = 64  # of 14 columns, not more than 999 parameters
 
 
 @attrs.define
@@ -199,7 +193,8 @@ def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: C
             (_END_LEASE, batch.leases),
             (_PUT_LINE, batch.lines),
         ):
-            _write_rows(connection, statement, rows)
+            if rows:
+                connection.executemany(statement, rows)
         crash(CrashPoint.IN_TRANSACTION)
         connection.execute("COMMIT")
     except BaseException:
@@ -208,37 +203,16 @@ def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: C
         raise
 
 
-def _write_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[_Row]) -> int:
-    """Write rows, many with each statement; return how many were written.
-
-    The database does each statement without the interpreter's lock and then waits to have it back:
-    with a busy loop beside it that takes much longer than a row does.
-    """
-    written = start = 0
-    while start < len(rows):
-        count = min(_ROWS_MAX, 1 << (len(rows) - start).bit_length() - 1)
-        values = [value for row in rows[start : start + count] for value in row]
-        written += connection.execute(_for_rows(statement, count), values).rowcount
-        start += count
-    return written
-
-
-@functools.cache
-def _for_rows(statement: str, count: int) -> str:
-    """Return an insert of one row as one of several."""
-    before, one, after = _VALUES.split(statement)
-    return f"{before}VALUES {', '.join([one] * count)}{after}"
-
-
 def _swap_versions(connection: sqlite3.Connection, batch: Batch) -> bool:
     """Write the rows of the runs; return whether all had the expected version and owner."""
-    created, counted, updated = batch.created, batch.counted, batch.updated
-    if _write_rows(connection, _CREATE_RUN, created) < len(created):
-        return False
-    if _write_rows(connection, _UPDATE_VERSION, counted) < len(counted):
-        return False
-    # One after another: a run may stand in the batch more than once.
-    return not updated or connection.executemany(_UPDATE_RUN, updated).rowcount == len(updated)
+    for statement, rows in (
+        (_CREATE_RUN, batch.created),
+        (_UPDATE_VERSION, batch.counted),
+        (_UPDATE_RUN, batch.updated),
+    ):
+        if rows and connection.executemany(statement, rows).rowcount != len(rows):
+            return False
+    return True
 
 
 def _refuse(

@@ -14,6 +14,7 @@ import pytest
 import callboard as cb
 from callboard import testing
 from callboard.supervisor import Lease
+from callboard.supervisor._run_ids import new_run_id
 from callboard.workflow import Retry, TaskOptions, TaskSpec, Timeouts, WorkflowSpec
 
 Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
@@ -191,3 +192,33 @@ async def test_whatever_happens_no_slot_leaks(opens: Opens, seed: int) -> None:
         assert list(await engine.store.pool_leases("narrow")) == []
     assert script.peak <= 3
     assert script.running == []
+
+
+def test_ids_of_runs_begin_with_the_time_and_differ() -> None:
+    """Runs that live at the same time stand side by side in a store."""
+    ids = [new_run_id(wall) for wall in (0.0, 0.1, 1.0, 3600.0, 16_000.0)]
+    assert ids == sorted(ids)
+    assert {len(each) for each in ids} == {14}
+    assert len({new_run_id(1_000.0) for _ in range(1_000)}) == 1_000
+
+
+def test_runs_share_a_graph_that_holds_no_values() -> None:
+    @cb.workflow
+    def plain(w: cb.Builder, steps: int) -> None:
+        for _ in range(steps):
+            w.add(print)
+
+    one, other, more = (plain.build(steps)[0] for steps in (2, 2, 3))
+    assert one is other
+    assert len(more.tasks) == 3
+
+
+def test_graphs_with_equal_values_of_other_types_are_kept_apart() -> None:
+    """To Python 1 and true are the same; to a task they are not."""
+
+    @cb.workflow
+    def given(w: cb.Builder, value: object) -> None:
+        w.add(print, value)
+
+    one, true = (given.build(value)[0] for value in (1, True))
+    assert one.tasks[0].inputs["args"][0] is not true.tasks[0].inputs["args"][0]
