@@ -189,6 +189,7 @@ class Board:
         """
         claim = self._holder(fence)
         command = c.Grow(task=claim.lease.task, fence=fence, commands=tuple(commands))
+        answers: list[Any] | None = None
         with anyio.CancelScope(shield=True):
             answers = await claim.actor.tree.ask(claim.lease.run, command)
         if answers is None:

@@ -60,11 +60,11 @@ def succeed(d: Deciding, command: c.Succeed) -> None:
     if run.broken is not None and run.broken.fence == command.fence:
         task_failed(d, task, violation(run))
         return
-    if task.binds or run.growth.guards.owed:
-        if not end_well(d, task):
-            d.stops.pop(command.fence, None)
-            task_failed(d, task, violation(run))
-            return
+    guards = run.growth.guards
+    if (task.binds or (guards.lower and guards.owed)) and not end_well(d, task):
+        d.stops.pop(command.fence, None)
+        task_failed(d, task, violation(run))
+        return
     d.emit(ev.TaskSettled(at=d.now, task=command.task, state=SUCCEEDED, output=command.output))
     if task.again:
         for target in task.again:

@@ -28,7 +28,7 @@ from ._states import SETTLED
 
 Path: TypeAlias = tuple[int, ...]
 Kind: TypeAlias = tuple[Shape, Chain, tuple[Guard, ...]]
-"""What makes parts alike: what may come, whose creations it would be, who else could be given it."""
+"""What makes parts alike: what may come, whose creations it would be, who could be given it."""
 
 _MANY: Final = 1 << 40
 

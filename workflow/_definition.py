@@ -134,6 +134,14 @@ class TaskSpec:
     options: TaskOptions = DEFAULT_OPTIONS
 
 
+def speaks(spec: TaskSpec) -> bool:
+    """Return whether whoever does a task can change the graph."""
+    return spec.kind in _SPEAKERS or (spec.kind == "external" and bool(spec.config.get("grows")))
+
+
+_SPEAKERS: Final = frozenset({"function", "python"})
+
+
 @attrs.frozen(kw_only=True)
 class HoleSpec:
     """A hole that is there from the start.

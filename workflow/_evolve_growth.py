@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from . import events as ev
-from ._definition import TaskSpec
+from ._definition import TaskSpec, speaks
 from ._errors import UsageError
 from ._growth import Growth, Promise
 from ._guard_text import (
@@ -70,9 +70,9 @@ def found_growth(run: Run, spec_tasks: int) -> None:
             run,
             hole.id,
             shape_of(hole.shape),
-            [run.vertex(name) for name in hole.after],
-            [run.vertex(name) for name in hole.before],
-            None if hole.owner is None else run.task(hole.owner),
+            after=[run.vertex(name) for name in hole.after],
+            before=[run.vertex(name) for name in hole.before],
+            owner=None if hole.owner is None else run.task(hole.owner),
         )
     for text in spec.promises:
         promise(run, guard_of(text), text, None)
@@ -127,9 +127,8 @@ def _task_added(run: Run, event: ev.TaskAdded) -> list[Task]:
         if dots is not None and dots.is_wild and can_speak(task):
             give_to(run, dots, task)
     touched = [task]
-    for each in later:
-        if put_in_front(run, task, each) and isinstance(each, Task):
-            touched.append(each)
+    moved = [each for each in later if put_in_front(run, task, each)]
+    touched.extend(each for each in moved if isinstance(each, Task))
     growth.guards.count(spec.name, chain_of(run, event.by))
     if event.by is not None:
         _note_number(run.tasks.get(event.by), spec)
@@ -152,11 +151,7 @@ def _note_number(creator: Task | None, spec: TaskSpec) -> None:
 
 def can_speak(task: Task) -> bool:
     """Return whether whoever does this task can change the graph."""
-    spec = task.spec
-    return spec.kind in _SPEAKERS or (spec.kind == "external" and bool(spec.config.get("grows")))
-
-
-_SPEAKERS: Final = frozenset({"function", "python"})
+    return speaks(task.spec)
 
 
 def _edge_added(run: Run, event: ev.EdgeAdded) -> list[Task]:
@@ -174,9 +169,9 @@ def _hole_opened(run: Run, event: ev.HoleOpened) -> list[Task]:
         run,
         event.hole,
         shape_of(event.shape),
-        [run.vertex(name) for name in event.after if name in names or name[0] == "#"],
-        before,
-        None if event.owner is None else run.tasks.get(event.owner),
+        after=[run.vertex(name) for name in event.after if name in names or name[0] == "#"],
+        before=before,
+        owner=None if event.owner is None else run.tasks.get(event.owner),
     )
     return [each for each in before if isinstance(each, Task)]
 
@@ -260,10 +255,11 @@ def promise(run: Run, spec: GuardSpec, text: str, by: str | None) -> None:
             _limit_tasks(run, TaskGuard(ANY, no_new=True, by=scope), text)
             guards.no_edges.append((EdgeGuard(by=scope), text))
             growth.sealed |= scope is None
-        case Closed(by=None):
-            growth.closed = True
         case Closed(by=scope):
-            growth.closed_by.add(scope)
+            if scope is None:
+                growth.closed = True
+            else:
+                growth.closed_by.add(scope)
         case Rounds(task=name, hi=hi):
             growth.rounds_max[name] = min(hi, growth.rounds_max.get(name, hi))
 
@@ -275,6 +271,7 @@ def _limit_tasks(run: Run, spec: TaskGuard, text: str) -> None:
         guard.hi, guard.high_text = hi, text
     if spec.lo is not None and spec.lo > guard.lo:
         guard.lo, guard.low_text = spec.lo, text
+        run.growth.guards.lower = True
 
 
 def _counted(run: Run, pattern: str, by: str | None) -> Guard:

@@ -17,7 +17,7 @@ from typing import Final
 import attrs
 
 from ._ambiguity import ambiguities
-from ._definition import HoleSpec, TaskSpec
+from ._definition import HoleSpec, TaskSpec, speaks
 from ._parts import segment
 from ._promise_tokens import did_you_mean, shortened
 from ._shapes import EMPTY, Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, alt, par, seq
@@ -27,8 +27,6 @@ EDGES_MAX: Final = 100_000
 
 Owners = str | Mapping[str, str] | None
 """Who fills the holes: one task for all, or tasks by the ids of holes; the rest is derived."""
-
-_SPEAKERS: Final = frozenset({"function", "python"})
 
 
 @attrs.frozen(kw_only=True)
@@ -111,11 +109,6 @@ def between(
             needs = dict.fromkeys((*known.needs, *reading.needs(name)))
             changed.append(attrs.evolve(known, needs=tuple(needs)))
     return Flow(tasks=tuple(changed), holes=holes, errors=tuple(reading.errors))
-
-
-def speaks(spec: TaskSpec) -> bool:
-    """Return whether whoever does this task can create others."""
-    return spec.kind in _SPEAKERS or (spec.kind == "external" and bool(spec.config.get("grows")))
 
 
 @attrs.define(eq=False)

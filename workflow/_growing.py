@@ -23,7 +23,7 @@ from ._graph import CycleError, path
 from ._guard_text import Closed, Rounds, TaskGuard
 from ._guards import Chain
 from ._intervals import TooEntangled
-from ._keeping import Broken, Mark, check_growth, keep_promises, look_at_all
+from ._keeping import IN_VAIN, Broken, Mark, check_growth, keep_promises, look_at_all
 from ._parts import segment
 from ._passing_on import blocks, pass_on, pass_on_to
 from ._placing import Place, find_place
@@ -96,8 +96,8 @@ def _add_task(d: Deciding, creator: Task | None, command: c.AddTask) -> str:
     chain = chain_of(run, None if creator is None else creator.id)
     place = find_place(run, creator, command)
     if place is None:
-        _check_free(d, creator, command)
-        _check_edges(d, creator, command, chain)
+        _check_free(d, creator, command, chain)
+        _check_edges(d, command, chain)
     elif place.wild:
         _check_dots(d, place, command, chain)
     broken = run.growth.guards.exceeded(command.name, chain)
@@ -229,7 +229,7 @@ def _refuse_begun(run: Run, vertex: Task | Hole) -> None:
         )
 
 
-def _check_free(d: Deciding, creator: Task | None, command: c.AddTask) -> None:
+def _check_free(d: Deciding, creator: Task | None, command: c.AddTask, chain: Chain) -> None:
     """Check that a creation for which there is no hole may come at all."""
     run = d.run
     if command.into is not None:
@@ -245,7 +245,7 @@ def _check_free(d: Deciding, creator: Task | None, command: c.AddTask) -> None:
                 f"run {run.id!r} has no hole {command.into!r}; it has: {_holes(run)}",
                 kind="unknown",
             )
-        raise Broken(_closing_text(run), f"{command.into!r} {what}")
+        raise _no_place(run, command.name, chain, f"{command.into!r} {what}")
     if creator is None:
         if run.growth.closed:
             raise Broken(_closing_text(run), f"there is no hole for a {command.name!r}")
@@ -256,7 +256,8 @@ def _check_free(d: Deciding, creator: Task | None, command: c.AddTask) -> None:
                 "attempt closed its place, and what follows has begun",
                 kind="closed",
             )
-        raise Broken(_closing_text(run), f"task {creator.id!r} has no place for a {command.name!r}")
+        message = f"task {creator.id!r} has no place for a {command.name!r}"
+        raise _no_place(run, command.name, chain, message)
     befores, afters = [[run.vertex(n) for n in names] for names in (command.before, command.after)]
     for vertex in befores:
         _refuse_begun(run, vertex)
@@ -298,6 +299,20 @@ def _holes(run: Run) -> str:
     return ", ".join(map(repr, run.holes)) or "none"
 
 
+def _no_place(run: Run, label: str, chain: Chain, message: str) -> Broken:
+    """Return what is broken by a creation for which there is no place."""
+    exceeded = run.growth.guards.exceeded(label, chain)
+    if exceeded is not None:
+        return Broken(exceeded, f"a task {label!r} more would be too much")
+    for event in reversed(run.growth.log.values()):
+        if isinstance(event, (ev.HoleClosed, ev.HoleNarrowed)):
+            reason, hole = event.reason or "", run.growth.parts[event.hole].hole
+            if reason.startswith(IN_VAIN) and label in hole.shape.labels:
+                text = reason.removeprefix(IN_VAIN)
+                return Broken(text.strip("'") if "', '" not in text else text, message)
+    return Broken(_closing_text(run), message)
+
+
 def _closing_text(run: Run) -> str:
     for promise in run.growth.promises:
         if isinstance(promise.spec, Closed):
@@ -308,9 +323,7 @@ def _closing_text(run: Run) -> str:
 # --- edges and holes ------------------------------------------------------------------------------
 
 
-def _check_edges(
-    d: Deciding, creator: Task | None, command: c.AddTask | c.OpenHole, chain: Chain
-) -> None:
+def _check_edges(d: Deciding, command: c.AddTask | c.OpenHole, chain: Chain) -> None:
     """Check the edges that a command names against the promises about edges."""
     own = command.name if isinstance(command, c.AddTask) else ""
     for name in command.after:
@@ -391,7 +404,7 @@ def _open_hole(d: Deciding, creator: Task | None, command: c.OpenHole) -> str:
     for other in command.before:
         _refuse_begun(run, run.vertex(other))
     chain = chain_of(run, None if creator is None else creator.id)
-    _check_edges(d, creator, command, chain)
+    _check_edges(d, command, chain)
     owner = creator if command.owner is None else run.task(command.owner)
     if owner is not None and owner is not creator:
         _check_receiver(run, creator, owner)

@@ -65,6 +65,7 @@ class Guards:
         only_tasks: What labels new tasks may have, each with the text that said so.
         no_edges: Between what labels no edges may be added, likewise.
         only_edges: Between what labels edges may be added, likewise.
+        lower: Whether any of them asks for tasks.
         scoped: Whether any of them holds only for some task's creations.
     """
 
@@ -74,6 +75,7 @@ class Guards:
     only_tasks: list[tuple[OnlyTasks, str]] = attrs.field(factory=list[tuple[OnlyTasks, str]])
     no_edges: list[tuple[EdgeGuard, str]] = attrs.field(factory=list[tuple[EdgeGuard, str]])
     only_edges: list[tuple[OnlyEdges, str]] = attrs.field(factory=list[tuple[OnlyEdges, str]])
+    lower: bool = False
     scoped: bool = False
     _matching: dict[str, tuple[Guard, ...]] = attrs.field(factory=dict[str, tuple[Guard, ...]])
 

@@ -79,6 +79,7 @@ class System:
         )
 
     def _propagate(self, lows: list[int], highs: list[int]) -> bool:
+        bounds = lows, highs
         for _ in range(ROUNDS_MAX):
             changed = False
             for sums, low, high in self.rows:
@@ -90,7 +91,7 @@ class System:
                 if least > high or most < low:
                     return False
                 for number, factor in sums.items():
-                    changed |= _tighten(lows, highs, number, factor, low - most, high - least)
+                    changed |= _tighten(bounds, number, factor, low - most, high - least)
                     if lows[number] > highs[number]:
                         return False
             if not changed:
@@ -99,9 +100,10 @@ class System:
 
 
 def _tighten(
-    lows: list[int], highs: list[int], number: int, factor: int, short: int, spare: int
+    bounds: tuple[list[int], list[int]], number: int, factor: int, short: int, spare: int
 ) -> bool:
-    """Narrow one variable: what it may add to its least, and must not take from its most."""
+    """Narrow one variable: what it must add to its least, and may take up of what is left."""
+    lows, highs = bounds
     low, high = lows[number], highs[number]
     if factor > 0:
         lows[number] = max(low, high + -(-short // factor))

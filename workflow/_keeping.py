@@ -2,13 +2,14 @@
 
 Most creations are decided by a few counters: one way to finish is remembered as the number of tasks
 that it would still create for each guard, and a creation that leaves room for that, and for one
-more of whatever is largest, needs no further look.  Otherwise the exact question is asked, and every
-place that no way to finish leads through any more is taken away.
+more of whatever is largest, needs no further look.  Otherwise the exact question is asked, and
+every place that no way to finish leads through any more is taken away.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import attrs
 
@@ -22,6 +23,9 @@ from ._guards import Guard
 from ._placing import Place
 from ._run import Part, Run, Task
 from ._shapes import EMPTY, Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, children, normal
+
+IN_VAIN: Final = "no more can come without breaking "
+"""How the reason begins for which a part was closed or narrowed by itself."""
 
 
 class Broken(Exception):
@@ -167,6 +171,7 @@ def _take_away(d: Deciding, creator: Task | None) -> None:
         dead = frozenset(_dead(run, kind))
         if not dead:
             continue
+        reason = f"{IN_VAIN}{', '.join(map(repr, _limiting(run)))}"
         for part in parts:
             if part not in run.growth.open:
                 continue
@@ -174,18 +179,42 @@ def _take_away(d: Deciding, creator: Task | None) -> None:
             by = None if creator is None else creator.id
             less = without(part.shape, dead)
             if less is None or isinstance(less, Empty):
-                reason = "nothing more can come without breaking a promise"
                 d.emit(ev.HoleClosed(at=d.now, hole=part.address, reason=reason, by=by))
             else:
-                d.emit(ev.HoleNarrowed(at=d.now, hole=part.address, shape=str(less), by=by))
+                shape = str(less)
+                d.emit(
+                    ev.HoleNarrowed(at=d.now, hole=part.address, shape=shape, reason=reason, by=by)
+                )
+
+
+def _limiting(run: Run) -> list[str]:
+    """Return the promises that leave no room: those that are used up, and those that are owed."""
+    growth = run.growth
+    texts = [
+        text
+        for guard in growth.guards.tasks.values()
+        for text, counts in (
+            (guard.low_text, guard.owed),
+            (
+                guard.high_text,
+                guard.hi is not None
+                and guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi,
+            ),
+        )
+        if counts and text
+    ]
+    texts += [text for _, text in growth.guards.only_tasks]
+    return list(dict.fromkeys(texts))
 
 
 def _is_tight(run: Run) -> bool:
     growth = run.growth
     return bool(growth.guards.only_tasks) or any(
         guard.owed
-        or guard.hi is not None
-        and guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi
+        or (
+            guard.hi is not None
+            and guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi
+        )
         for guard in growth.guards.tasks.values()
     )
 

@@ -1,16 +1,18 @@
 """How the parts of holes come to be, are filled, and close: the structure, no decisions.
 
-A hole's shape is unfolded as far as it is certain: a sequence is a part a step, one side of a
-``&`` is a part, and a map, a loop, a choice or ``...`` is one part until something comes into it.
+A hole's shape is unfolded as far as it is certain: each step of a sequence is a part, each side of
+a ``&`` is one, and a map, a loop, a choice or ``...`` is one part until something comes into it.
 Each part is also the joint that what follows it waits for, so nothing ever needs an edge for each
-pair of tasks.  What is told here is told by events: where a creation goes is given by the address of
-a part and the path from its expression down to one label.
+pair of tasks.  What is told here is told by events: where a creation goes is given by the address
+of a part and the path from its expression down to one label.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
+
+import attrs
 
 from ._errors import InternalError
 from ._graph import Vertex, add_bond, add_edge, drop_bond
@@ -41,10 +43,30 @@ def put_in_front(run: Run, vertex: Vertex, follower: Vertex) -> bool:
     return True
 
 
+@attrs.frozen(eq=False)
+class _Site:
+    """Where an expression is unfolded.
+
+    Attributes:
+        hole: What it is in.
+        end: What waits for it.
+        inside: The address of the instance or hole that it stands in.
+        owner: Who may fill it.
+        task: What begins it, if something does.
+    """
+
+    hole: Hole
+    end: Vertex
+    inside: str
+    owner: Task | None
+    task: Task | None = None
+
+
 def open_hole(
     run: Run,
     name: str,
     shape: Shape,
+    *,
     after: Sequence[Vertex],
     before: Sequence[Vertex],
     owner: Task | None,
@@ -61,45 +83,39 @@ def open_hole(
     hole.open_parts = 1  # until all of it stands
     for each in before:
         put_in_front(run, hole, each)
-    _join(run, unfold(run, hole, shape, tuple(after), hole, name, owner, root=True), hole)
+    site = _Site(hole, hole, name, owner)
+    _join(run, _unfold(run, site, shape, tuple(after), root=True), hole)
     _one_closed(run, hole)
     return hole
 
 
-def unfold(
+def _unfold(
     run: Run,
-    hole: Hole,
+    site: _Site,
     shape: Shape,
     starts: tuple[Vertex, ...],
-    end: Vertex,
-    inside: str,
-    owner: Task | None,
     *,
     root: bool = False,
     path: Path | None = None,
-    task: Task | None = None,
 ) -> tuple[Vertex, ...]:
-    """Make the parts of an expression, with a task in it if there is one.
+    """Make the parts of an expression, with the site's task in it if there is one.
 
     Args:
         run: The run.
-        hole: What it is in.
+        site: Where it stands.
         shape: The expression.
         starts: What it runs after.
-        end: What waits for it.
-        inside: The address of the instance or hole that it stands in.
-        owner: Who may fill it.
         root: Whether it is all of the hole.
         path: Where the task stands in the expression.
-        task: What begins it.
 
     Returns:
         What is to be waited for.
     """
+    task = site.task
 
     def inner(item: Shape, starts: tuple[Vertex, ...], number: int) -> tuple[Vertex, ...]:
         below = path[1:] if path and path[0] == number else None
-        return unfold(run, hole, item, starts, end, inside, owner, path=below, task=task)
+        return _unfold(run, site, item, starts, path=below)
 
     match shape:
         case Empty():
@@ -112,41 +128,34 @@ def unfold(
             sides = [inner(item, starts, number) for number, item in enumerate(items)]
             return tuple(dict.fromkeys(each for side in sides for each in side))
         case Lab() if path is not None and task is not None:
-            _stand(run, task, starts, end)
+            _stand(run, task, starts, site.end)
             return (task,)
         case Alt(items) if path and task is not None:
             return inner(items[path[0]], starts, path[0])
         case Lab() | Alt() | Map() | Loop() | Wild():
-            part = _new_part(run, hole, shape, starts, end, inside, owner, root=root)
+            part = _new_part(run, site, shape, starts, root=root)
             if path is not None and task is not None:
                 fill(run, part, path, task)
             return (part,)
 
 
 def _new_part(
-    run: Run,
-    hole: Hole,
-    shape: Shape,
-    starts: tuple[Vertex, ...],
-    end: Vertex,
-    inside: str,
-    owner: Task | None,
-    *,
-    root: bool,
+    run: Run, site: _Site, shape: Shape, starts: tuple[Vertex, ...], *, root: bool
 ) -> Part:
+    hole, inside, growth = site.hole, site.inside, run.growth
     address = inside if root else _address(run, inside, shape)
-    rank = run.rank_between(starts, (end,), joint=True)
+    rank = run.rank_between(starts, (site.end,), joint=True)
     part = Part(f"#{address}", rank, hole=hole, shape=shape, inside=inside, starts=starts)
     part.open = 1
-    part.made = run.growth.now
+    part.made = growth.now
     part.tail = starts
     hole.open_parts += 1
-    run.growth.parts[address] = part
-    run.growth.open[part] = None
-    run.growth.fresh.append(part)
+    growth.parts[address] = part
+    growth.open[part] = None
+    growth.fresh.append(part)
     for start in starts:
         link(run, start, part)
-    give_to(run, part, owner)
+    give_to(run, part, site.owner)
     return part
 
 
@@ -197,7 +206,7 @@ def fill(run: Run, part: Part, path: Path, task: Task) -> None:
     owner = next(iter(part.owners), None)
 
     def inner(item: Shape, starts: tuple[Vertex, ...], inside: str, below: Path) -> None:
-        ends = unfold(run, hole, item, starts, part, inside, owner, path=below, task=task)
+        ends = _unfold(run, _Site(hole, part, inside, owner, task), item, starts, path=below)
         _join(run, ends, part)
         if isinstance(shape, Alt):
             part.ends = ends
@@ -247,7 +256,8 @@ def narrow(run: Run, part: Part, shape: Shape) -> None:
         _retire(run, part)
         # A last alternative is certain: its steps are places now.
         owner = next(iter(part.owners), None)
-        part.ends = unfold(run, part.hole, shape, part.starts, part, part.inside, owner)
+        site = _Site(part.hole, part, part.inside, owner)
+        part.ends = _unfold(run, site, shape, part.starts)
         _join(run, part.ends, part)
         close(run, part)
     else:
@@ -328,9 +338,10 @@ def _list(run: Run, part: Part) -> None:
 def _unlist(run: Run, part: Part) -> None:
     growth = run.growth
     for key in _keys(part):
-        if (listed := growth.places.get(key)) is not None and listed.pop(part, 0) is None:
-            if not listed:
-                del growth.places[key]
+        listed = growth.places.get(key, {})
+        listed.pop(part, None)
+        if not listed:
+            growth.places.pop(key, None)
     if part.shape.has_wild:
         for owner in part.owners:
             growth.wilds.get(owner.id, {}).pop(part, None)

@@ -119,9 +119,7 @@ def _parts_from(task: Task) -> set[Part]:
 def _may_be_in(part: Part, into: str) -> bool:
     into = into.removesuffix(f"/{NEW_INSTANCE}")
     return (
-        into == part.hole.name
-        or part.address == into
-        or part.inside == into
+        into in (part.hole.name, part.address, part.inside)
         or part.address.startswith(f"{into}/")
         or into.startswith(f"{part.inside}/")
     )

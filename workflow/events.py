@@ -213,7 +213,7 @@ class TasksRestarted:
     again: bool = False
 
 
-# --- growth: what changes the graph; a run keeps these, and restarts take some of them away --------
+# --- growth: what changes the graph; a run keeps these, and restarts take some of them away -------
 
 
 @message
@@ -304,6 +304,7 @@ class HoleNarrowed:
     at: float
     hole: str
     shape: str
+    reason: str | None = None
     by: str | None = None
 
 

@@ -43,7 +43,7 @@ def crash_on(engine: cb.Engine, crashes: list[str], kind: str = "attempt_started
         published(run, events)
         for event in events:
             if getattr(event, "task", None) in crashes and event.kind == kind:
-                crashes.remove(event.task)  # type: ignore[union-attr]
+                crashes.remove(event.task)  # type: ignore[union-attr, arg-type]
                 raise RuntimeError("a bug")
 
     engine.tree.published = crashing  # type: ignore[method-assign]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -68,6 +67,24 @@ def facts(thing: Run) -> dict[str, Any]:
     return told
 
 
+def whole(command: Command | c.Creation) -> Command:
+    """Return what is said: a creation by itself is said by a person."""
+    match command:
+        case (
+            c.AddTask()
+            | c.AddEdge()
+            | c.OpenHole()
+            | c.GiveHole()
+            | c.CloseHole()
+            | c.Promise()
+            | c.Style()
+            | c.Again()
+        ):
+            return c.Grow(commands=(command,))
+        case _:
+            return command
+
+
 class Play:
     """A run, its clock, and short words for what is said to it."""
 
@@ -97,9 +114,7 @@ class Play:
         self.fences = 0
 
     def say(self, command: Command | c.Creation) -> list[Event]:
-        if isinstance(command, typing.get_args(c.Creation)):
-            command = c.Grow(commands=(command,))
-        events, effects = apply(self.run, command, self.now, stops=self.stops)
+        events, effects = apply(self.run, whole(command), self.now, stops=self.stops)
         self.events += events
         self.effects += effects
         assert facts(fold(self.events)) == facts(self.run)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import typing
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -135,10 +134,12 @@ class AnyHistory(RuleBasedStateMachine):
 
     # --- saying ---
 
-    def say(self, command: Command | c.Creation) -> bool:
+    def create(self, command: c.Creation) -> bool:
+        """Say it as a person."""
+        return self.say(c.Grow(commands=(command,)))
+
+    def say(self, command: Command) -> bool:
         """Say it; return whether it was accepted. What is refused must not change anything."""
-        if isinstance(command, typing.get_args(c.Creation)):
-            command = c.Grow(commands=(command,))
         before = self.facts(self.run)
         barred = self.run.paused or self.run.draining or self.run.stopping or self.run.ended
         try:
@@ -280,7 +281,7 @@ class AnyHistory(RuleBasedStateMachine):
         said = c.OpenHole(
             hole=hole, shape="...", owner=owner, after=tuple(after), before=tuple(before)
         )
-        self.say(said)
+        self.create(said)
 
     @precondition(lambda self: any(t.fence for t in self.run.active.values()))
     @rule(data=st.data(), count=st.integers(1, 3))
@@ -292,7 +293,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     @rule(hole=st.sampled_from("HJK"))
     def close_hole(self, hole: str) -> None:
-        self.say(c.CloseHole(hole=hole))
+        self.create(c.CloseHole(hole=hole))
 
     @rule()
     def the_engine_dies(self) -> None:
@@ -405,10 +406,10 @@ class AnyHistory(RuleBasedStateMachine):
     def _go_on(self) -> None:
         self.say(c.Unpause())
         for hole in list(self.run.holes):
-            self.say(c.CloseHole(hole=hole))
+            self.create(c.CloseHole(hole=hole))
         for part in list(self.run.growth.open):
             if isinstance(part.shape, Lab):
-                self.say(c.AddTask(name=part.shape.label, into=part.address))
+                self.create(c.AddTask(name=part.shape.label, into=part.address))
         while (task := self.run.pop_ready()) is not None:
             self.start_task(task, 9)
         for task in list(self.run.active.values()):
