@@ -38,11 +38,11 @@ from ._errors import (
 from ._evolve import evolve as evolve, fold as fold, new_run as new_run
 from ._graph import CycleError as CycleError
 from ._machine import apply as apply, decide as decide, start as start
-from ._picture import (
+from ._picture import picture as picture, picture_of_spec as picture_of_spec
+from ._picture_model import (
+    Edge as Edge,
     Node as Node,
     Picture as Picture,
-    picture as picture,
-    picture_of_spec as picture_of_spec,
 )
 from ._results import (
     FrontierItem as FrontierItem,

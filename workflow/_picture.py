@@ -1,283 +1,381 @@
-"""The picture of a run or a definition: what exists of it, as a small model and as text.
+"""The picture of a run or a definition: what exists of it, and all that may still come.
 
-Drawing the text as SVG, PNG or PDF is done elsewhere.  States differ in fill, in stroke, in shape
-and in a word with its sign, so nobody needs to tell colours apart, and a black and white print says
-as much.  Tasks are solid, holes dashed.
+It is derived and never guessed: the graph as it stands, its holes, its promises and the edges that
+may still be added are the set of graphs with which the run can end.  Drawing the text as SVG, PNG
+or PDF is done elsewhere.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
+from . import events as ev
+from ._complete import speaks_freely
 from ._definition import WorkflowSpec
-from ._picture_graph import drawn
+from ._errors import UsageError
+from ._evolve_growth import can_speak
+from ._growth import Promise
+from ._guard_text import TaskGuard
+from ._machine import start
+from ._picture_fold import Folded, fold
+from ._picture_graph import graph_of, without_joints
+from ._picture_looks import URGENT, colour_of
+from ._picture_may import may_edges
+from ._picture_model import (
+    ANYTHING,
+    Alternative as Alternative,
+    Edge,
+    Node,
+    Picture,
+    Promised,
+    Unfolded as Unfolded,
+)
+from ._picture_unfold import unfolded
+from ._picture_words import meaning, names, says_as_much, signs, words
+from ._promise_states import state_of
 from ._run import Part, Run, Task
 from ._shapes import Alt, Loop, Map, Wild
-from ._states import TaskState
+
+ALL: Final = "all"
+"""Stands for all holes where some are to be unfolded."""
+MAY_MAX: Final = 12
+"""Up to how many may-edges are drawn one by one."""
 
 
-@attrs.frozen(kw_only=True)
-class Look:
-    """How a state is drawn.
+def picture(run: Run, *, unfold: Collection[str] = ()) -> Picture:
+    """Return the picture of a run as of now.
+
+    Args:
+        run: The run.
+        unfold: Addresses of holes whose alternatives are drawn, too; ``all`` for all of them.
+
+    Raises:
+        UsageError: there is no such hole, or nothing comes into it any more.
+    """
+    return _Drawing(run).picture(unfold)
+
+
+def picture_of_spec(spec: WorkflowSpec, *, unfold: Collection[str] = ()) -> Picture:
+    """Return the picture of a definition.
+
+    Raises:
+        UsageError: there is no such hole.
+        CallboardError: the definition could not be started.
+    """
+    run, _, _ = start(ev.RunCreated(at=0.0, run="", spec=spec))
+    return _Drawing(run, planned=True).picture(unfold)
+
+
+@attrs.define(eq=False)
+class _Drawing:
+    """A run that is being drawn.
 
     Attributes:
-        sign: One character before the state's word.
-        shape: The shape and its further attributes, in DOT.
-        brackets: The same shape in Mermaid.
+        planned: Whether it is only a definition: then nothing has a state yet.
     """
 
-    sign: str
-    fill: str
-    stroke: str
-    text: str
-    shape: str
-    brackets: tuple[str, str]
+    run: Run
+    planned: bool = False
 
+    def picture(self, unfold: Collection[str]) -> Picture:
+        run = self.run
+        parts = self._to_unfold(unfold)
+        graph = graph_of(run)
+        styles = _Styles.of(run)
+        nodes = self._nodes(graph.openings, styles)
+        folded = fold(graph.sources, {node.id: _key(node) for node in nodes.values()})
+        firsts = set(folded.sources)
+        joints = [name for name in graph.joints if name in firsts]
+        sources, said = without_joints(folded.sources, joints, folded.words)
+        shown = [
+            _merged([nodes[each] for each in folded.members.get(name, (name,))], folded)
+            for name in nodes
+            if name in firsts
+        ]
+        shown += [Node(id=name, label="", kind="joint") for name in sources if name not in nodes]
+        anything = self._anything()
+        may = may_edges(run)
+        edges = _edges(sources, said, styles)
+        drawn_may = self._drawn_may(may, firsts, folded)
+        return Picture(
+            title=run.spec.name if self.planned else f"{run.spec.name} · {run.id}",
+            caption=self._caption(),
+            status=self._status(),
+            counts={} if self.planned else {s: run.counts[s] for s in URGENT if run.counts[s]},
+            nodes=(*shown, *anything),
+            edges=(*edges, *drawn_may),
+            promises=tuple(self._promised(each) for each in run.growth.promises),
+            notes=self._notes(may, drawn_may, anything, graph.openings),
+            may=may,
+            unfolded=tuple(map(unfolded, parts)),
+            facts=self._facts(),
+        )
 
-def _look(sign: str, colours: str, shape: str, brackets: str) -> Look:
-    fill, stroke, text = colours.split()
-    left, right = brackets.split()
-    return Look(sign=sign, fill=fill, stroke=stroke, text=text, shape=shape, brackets=(left, right))
+    def _to_unfold(self, wanted: Collection[str]) -> list[Part]:
+        open_parts = [part for part in self.run.growth.parts.values() if not part.closed]
+        if ALL in wanted:
+            return open_parts
+        found: list[Part] = []
+        for address in wanted:
+            address = address.removeprefix("#")  # noqa: PLW2901 - both ways of writing it
+            inside = [
+                part
+                for part in open_parts
+                if address in (part.address, part.inside, part.hole.name)
+            ]
+            if not inside:
+                known = ", ".join(repr(part.address) for part in open_parts) or "none"
+                raise UsageError(
+                    f"there is no open hole {address!r} in {self.run.spec.name!r}; it has: {known}"
+                )
+            found += inside
+        return list(dict.fromkeys(found))
 
+    # --- nodes
 
-LOOKS: Final[Mapping[TaskState, Look]] = {
-    TaskState.PENDING: _look("·", "#ffffff #5c5c5c #000000", 'box style="rounded,filled"', "( )"),
-    TaskState.READY: _look("○", "#e3effb #1f5f99 #000000", "box", "[ ]"),
-    TaskState.RUNNING: _look("▶", "#0b5fa5 #04305a #ffffff", "ellipse", "([ ])"),
-    TaskState.WAITING: _look("…", "#fff3c4 #7a5b00 #000000", "hexagon", "{{ }}"),
-    TaskState.RETRY_WAIT: _look("↻", "#ffd28a #8a4b00 #000000", "parallelogram", "[/ /]"),
-    TaskState.SUCCEEDED: _look("✓", "#c2ead0 #1b6e3c #000000", "box peripheries=2", "[[ ]]"),
-    TaskState.NOT_READY: _look("◐", "#e2d3f0 #5b3a86 #000000", "trapezium", r"[/ \]"),
-    TaskState.FAILED: _look("✗", "#a61b1b #4d0606 #ffffff", "octagon", "> ]"),
-    TaskState.SKIPPED: _look("»", "#e6e6e6 #666666 #000000", "invtrapezium", r"[\ /]"),
-    TaskState.UPSTREAM_FAILED: _look("↯", "#f6c9c2 #8f2a1d #000000", "invhouse", r"[\ \]"),
-    TaskState.CANCELLED: _look("■", "#4a4a4a #1a1a1a #ffffff", "cylinder", "[( )]"),
-}
-_HOLE: Final = _look("?", "#ffffff #333333 #000000", 'box style="dashed,rounded,filled"', "( )")
+    def _nodes(self, openings: Sequence[Part], styles: _Styles) -> dict[str, Node]:
+        tasks = self.run.tasks.values()
+        labels = Counter(styles.label(task) for task in tasks)
+        nodes = {
+            task.id: self._task(task, styles, alone=labels[styles.label(task)] == 1)
+            for task in tasks
+        }
+        return nodes | {part.id: _opening(part) for part in openings}
 
+    def _task(self, task: Task, styles: _Styles, *, alone: bool) -> Node:
+        label = styles.label(task)
+        notes = [f"attempt {task.attempt}"] if task.attempt > 1 else []
+        if task.generation > 1:
+            notes.append(f"generation {task.generation}")
+        own = task.id.rsplit("/", 1)[-1]
+        if not alone and own != label:
+            notes.append(own)
+        facts: dict[str, Any] = {"name": task.spec.name, "kind_of_task": task.spec.kind}
+        facts |= {"created_by": task.created_by, "speaks": can_speak(task)}
+        if task.part is not None:
+            facts["part"] = task.part.id
+        return Node(
+            id=task.id,
+            label=label,
+            state=None if self.planned else task.state,
+            note=" · ".join(notes) or None,
+            tip=f"{task.spec.name} ({task.id})" if task.id != task.spec.name else task.id,
+            colour=styles.colours.get(task.id),
+            facts=facts,
+        )
 
-@attrs.frozen(kw_only=True)
-class Node:
-    """A task, or a hole if it has a ``shape``.
+    def _anything(self) -> list[Node]:
+        run = self.run
+        if run.ended or run.stopping is not None or run.growth.closed or run.growth.sealed:
+            return []
+        owners = [task.id for task in run.tasks.values() if speaks_freely(run, task)]
+        if not owners:
+            return []
+        return [
+            Node(
+                id=ANYTHING,
+                label="anything may still come",
+                kind="anything",
+                note=f"from {names(owners)}",
+                shape="...",
+                tip=f"from {', '.join(owners)}",
+                facts={"owners": owners},
+            )
+        ]
 
-    Attributes:
-        state: The state of a task of a run; None for holes and for tasks of a definition.
-        shape: What may still come into a hole.
-        note: What else there is to say in a few words.
-        owner: Who fills a hole.
-        joint: Whether it only joins edges.
-    """
+    # --- edges
 
-    id: str
-    label: str
-    state: TaskState | None = None
-    shape: str | None = None
-    note: str | None = None
-    owner: str | None = None
-    joint: bool = False
+    def _drawn_may(
+        self, may: Sequence[tuple[str, str]] | None, firsts: set[str], folded: Folded
+    ) -> list[Edge]:
+        if may is None or len(may) > MAY_MAX:
+            return []
+        return [
+            Edge(source=source, target=target, kind="may")
+            for source, target in may
+            if {source, target} <= firsts and not {source, target} & folded.members.keys()
+        ]
 
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What stands on the node, line by line."""
-        second = [] if self.state is None else [f"{LOOKS[self.state].sign} {_words(self.state)}"]
-        if self.note is not None:
-            second.append(self.note)
-        return (self.label, " · ".join(second)) if second else (self.label,)
+    # --- what is said about it
 
-    @property
-    def kind(self) -> str:
-        """What it is: task, hole or joint."""
-        return "joint" if self.joint else "task" if self.shape is None else "hole"
+    def _caption(self) -> str:
+        if self.planned:
+            return self._status()
+        counts = [f"{n:,} {words(state)}" for state, n in self.run.counts.items() if n]
+        return " · ".join([self._status(), *counts])
 
-    @property
-    def look(self) -> Look:
-        """How it is drawn."""
-        if self.shape is not None:
-            return _HOLE
-        return LOOKS[self.state or TaskState.PENDING]
+    def _status(self) -> str:
+        run = self.run
+        if self.planned:
+            count = len(run.tasks)
+            return f"{count:,} {'task' if count == 1 else 'tasks'}"
+        bits = [words(run.state)]
+        if run.paused:
+            bits.append("paused")
+        if run.stopping is not None and not run.ended:
+            bits.append("being stopped")
+        if run.broken is not None:
+            bits.append(run.broken.message)
+        return " · ".join(bits)
 
+    def _promised(self, promise: Promise) -> Promised:
+        spec = promise.spec
+        facts: dict[str, Any] = {}
+        if isinstance(spec, TaskGuard):
+            guard = self.run.growth.guards.tasks.get((spec.pattern, spec.by))
+            if guard is not None:
+                hi = guard.hi if spec.no_new else spec.hi
+                facts = {"at_least": spec.lo or 0, "at_most": hi, "count": guard.count}
+        state = None if self.planned else state_of(self.run, promise)
+        return Promised(text=promise.text, state=state, by=promise.by, facts=facts)
 
-@attrs.frozen(kw_only=True)
-class Picture:
-    """Nodes, and edges between them as pairs of their ids."""
+    def _notes(
+        self,
+        may: Sequence[tuple[str, str]] | None,
+        drawn: Sequence[Edge],
+        anything: Sequence[Node],
+        openings: Sequence[Part],
+    ) -> tuple[str, ...]:
+        notes: list[str] = []
+        more = anything or any(not part.lapsed for part in openings)
+        if more and not self.run.ended:
+            notes.append("dashed: may still come, unless a failure cuts the run off")
+        if drawn:
+            notes.append("dotted: an edge that may still be added")
+        elif may is None:
+            notes.append("edges may still be added in front of tasks that have not started")
+        elif may:
+            notes.append(f"{len(may):,} edges may still be added")
+        return tuple(notes)
 
-    title: str
-    caption: str
-    nodes: tuple[Node, ...]
-    edges: tuple[tuple[str, str], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON."""
+    def _facts(self) -> dict[str, Any]:
+        run = self.run
+        growth = run.growth
+        ceiling = growth.guards.tasks.get(("*", None))
         return {
-            "title": self.title,
-            "caption": self.caption,
-            "nodes": [
-                {
-                    "id": node.id,
-                    "kind": node.kind,
-                    "label": node.label,
-                    "state": None if node.state is None else str(node.state),
-                    "shape": node.shape,
-                    "note": node.note,
-                    **({} if node.owner is None else {"owner": node.owner}),
-                }
-                for node in self.nodes
-            ],
-            "edges": [{"from": source, "to": target} for source, target in self.edges],
+            "workflow": run.spec.name,
+            "run": None if self.planned else run.id,
+            "state": None if self.planned else str(run.state),
+            "event": None if self.planned else run.version,
+            "open": not growth.closed,
+            "max_tasks": None if ceiling is None else ceiling.hi,
         }
 
-    def to_dot(self) -> str:
-        """Return it in DOT, the language of Graphviz."""
-        names = {node.id: f"n{number}" for number, node in enumerate(self.nodes)}
-        holes = {node.id for node in self.nodes if node.shape is not None}
-        return "\n".join(
-            [
-                f"digraph {_dot_text(self.title)} {{",
-                f"  label={_dot_text(self.title, self.caption)} labelloc=t rankdir=TB",
-                '  fontname="Helvetica" charset="UTF-8" bgcolor="#ffffff"',
-                '  node [fontname="Helvetica" fontsize=12 style=filled penwidth=1.6]',
-                '  edge [color="#404040" arrowsize=0.7]',
-                *(_dot_node(names[node.id], node) for node in self.nodes),
-                *(_dot_edge(names, source, target, holes) for source, target in self.edges),
-                "}",
-                "",
-            ]
-        )
 
-    def to_mermaid(self) -> str:
-        """Return it in Mermaid."""
-        names = {node.id: f"n{number}" for number, node in enumerate(self.nodes)}
-        holes = {node.id for node in self.nodes if node.shape is not None}
-        looks = {_mermaid_class(node): node.look for node in self.nodes}
-        return "\n".join(
-            [
-                "flowchart TB",
-                *(_mermaid_node(names[node.id], node) for node in self.nodes),
-                *(_mermaid_edge(names, source, target, holes) for source, target in self.edges),
-                *(_mermaid_style(name, look) for name, look in looks.items()),
-                "",
-            ]
-        )
-
-
-def picture(run: Run) -> Picture:
-    """Return the picture of a run as of now."""
-    graph = drawn(run)
-    return Picture(
-        title=f"{run.spec.name} · {run.id}",
-        caption=_caption(run),
-        nodes=(
-            *(_node(task) for task in graph.tasks),
-            *(_opening(each.part) for each in graph.openings),
-            *(Node(id=name, label="", joint=True) for name in graph.joints),
-        ),
-        edges=tuple(graph.edges),
-    )
+def _edges(
+    sources: Mapping[str, Sequence[str]], said: Mapping[tuple[str, str], str], styles: _Styles
+) -> list[Edge]:
+    found: list[Edge] = []
+    for target, earlier in sources.items():
+        for source in earlier:
+            label, colour = styles.edges.get((source, target), (None, None))
+            label = label or said.get((source, target))
+            found.append(Edge(source=source, target=target, label=label, colour=colour))
+    return found
 
 
 def _opening(part: Part) -> Node:
-    shape = str(part.residual)
-    owners = ", ".join(repr(each.id) for each in part.owners)
+    shape = part.residual
+    owners = [each.id for each in part.owners]
+    label = meaning(part)
+    notes: list[str] = []
     if part.lapsed:
-        note = "nothing comes any more: its owner did not succeed"
-    elif isinstance(part.shape, (Map, Loop, Wild)):
-        note = "more may come"
+        notes.append(f"cannot come any more: {names(owners) or 'its owner'} did not succeed")
     else:
-        note = "one of these will come" if isinstance(part.shape, Alt) else "will come"
-    return Node(id=part.id, label=shape, shape=shape, note=note, owner=owners or None)
-
-
-def _node(task: Task) -> Node:
-    notes = [f"attempt {task.attempt}"] if task.attempt > 1 else []
-    if task.generation > 1:
-        notes.append(f"generation {task.generation}")
-    note = " · ".join(notes) or None
-    return Node(id=task.id, label=task.spec.name, state=task.state, note=note)
-
-
-def _caption(run: Run) -> str:
-    counts = [f"{count} {_words(state)}" for state, count in run.counts.items() if count]
-    paused = ["paused"] if run.paused else []
-    return " · ".join([_words(run.state), *paused, *counts])
-
-
-def picture_of_spec(spec: WorkflowSpec) -> Picture:
-    """Return the picture of a definition."""
-    count = len(spec.tasks)
-    return Picture(
-        title=spec.name,
-        caption=f"{count} {'task' if count == 1 else 'tasks'}",
-        nodes=tuple(Node(id=task.id, label=task.name) for task in spec.tasks),
-        edges=tuple((need, task.id) for task in spec.tasks for need in dict.fromkeys(task.needs)),
+        notes += [] if says_as_much(label, shape) or label == signs(shape) else [signs(shape)]
+        if not isinstance(shape, (Map, Loop, Wild)):
+            notes.append("one of these comes" if isinstance(shape, Alt) else "will come")
+        if part.tasks and part.begun != len(part.tasks):
+            many = len(part.tasks)
+            notes.append(f"{many:,} {'task' if many == 1 else 'tasks'} so far")
+        if owners:
+            notes.append(f"{'from' if len(owners) > 1 else 'by'} {names(owners)}")
+    facts = {
+        "hole": part.hole.name,
+        "address": part.address,
+        "owner": owners[0] if owners else None,
+        "owners": owners,
+        "tasks": len(part.tasks),
+        "lapsed": part.lapsed,
+    }
+    return Node(
+        id=part.id,
+        label=label,
+        kind="hole",
+        shape=str(shape),
+        note=" · ".join(notes) or None,
+        facts=facts,
     )
 
 
-def _words(state: str) -> str:
-    return state.replace("_", " ")
+# --- folding --------------------------------------------------------------------------------------
 
 
-def _printable(text: str) -> str:
-    """Replace what XML has no way to carry, and control characters."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_odd(char) else char for char in text)
+def _key(node: Node) -> tuple[str, ...]:
+    return node.label, node.kind, node.shape or "", node.colour or ""
 
 
-def _is_odd(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cs") or char in "\ufffe\uffff"
-
-
-# --- DOT ------------------------------------------------------------------------------------------
-
-
-def _dot_text(*lines: str) -> str:
-    return '"' + "\\n".join(map(_dot_escape, lines)) + '"'
-
-
-def _dot_escape(line: str) -> str:
-    # Graphviz reads escapes and HTML entities in labels: here both are taken literally.
-    text = _printable(line)
-    return text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _dot_node(name: str, node: Node) -> str:
-    look = node.look
-    return (
-        f"  {name} [label={_dot_text(*node.lines)} tooltip={_dot_text(node.id)}"
-        f' shape={look.shape} fillcolor="{look.fill}" color="{look.stroke}"'
-        f' fontcolor="{look.text}"]'
+def _merged(nodes: Sequence[Node], folded: Folded) -> Node:
+    """Return one node for several that are alike."""
+    first = nodes[0]
+    if len(nodes) == 1:
+        return first
+    counts = Counter(node.state for node in nodes if node.state is not None)
+    label = folded.stems.get(first.id, first.label)
+    note = "one after another" if first.id in folded.rows else None
+    facts: dict[str, Any] = {"name": label}
+    if first.kind == "hole":
+        owners = [owner for node in nodes for owner in node.facts["owners"]]
+        facts = {"owners": list(dict.fromkeys(owners))}
+        note = "will come"
+    return attrs.evolve(
+        first,
+        label=label,
+        state=next((each for each in URGENT if each in counts), None),
+        counts=dict(counts),
+        members=[node.id for node in nodes],
+        note=note,
+        tip=f"{first.id} … {nodes[-1].id}",
+        facts=facts,
     )
 
 
-def _dot_edge(names: Mapping[str, str], source: str, target: str, holes: set[str]) -> str:
-    dashed = " [style=dashed]" if source in holes or target in holes else ""
-    return f"  {names[source]} -> {names[target]}{dashed}"
+# --- styles ---------------------------------------------------------------------------------------
 
 
-# --- Mermaid --------------------------------------------------------------------------------------
+@attrs.define(eq=False)
+class _Styles:
+    """How somebody wanted things to look; what was said last counts."""
 
-_MERMAID_CODES: Final = str.maketrans(
-    {char: f"#{ord(char)};" for char in '"#;&<>`\\|{}[]()'}  # what has a meaning somewhere
-)
+    labels: dict[str, str] = attrs.field(factory=dict[str, str])
+    colours: dict[str, str] = attrs.field(factory=dict[str, str])
+    edges: dict[tuple[str, str], tuple[str | None, str | None]] = attrs.field(
+        factory=dict[tuple[str, str], tuple["str | None", "str | None"]]
+    )
 
+    @classmethod
+    def of(cls, run: Run) -> _Styles:
+        styles = cls()
+        for event in run.growth.log.values():
+            if isinstance(event, ev.Styled):
+                styles._add(event)
+        return styles
 
-def _mermaid_node(name: str, node: Node) -> str:
-    left, right = node.look.brackets
-    text = "<br/>".join(_printable(line).translate(_MERMAID_CODES) for line in node.lines)
-    return f'  {name}{left}"{text or " "}"{right}:::{_mermaid_class(node)}'
+    def _add(self, event: ev.Styled) -> None:
+        target, colour = event.target, colour_of(event.color)
+        if isinstance(target, str):
+            if event.label:
+                self.labels[target] = event.label
+            if colour:
+                self.colours[target] = colour
+        else:
+            pair = target[0], target[1]
+            label, earlier = self.edges.get(pair, (None, None))
+            self.edges[pair] = event.label or label, colour or earlier
 
-
-def _mermaid_edge(names: Mapping[str, str], source: str, target: str, holes: set[str]) -> str:
-    arrow = "-.->" if source in holes or target in holes else "-->"
-    return f"  {names[source]} {arrow} {names[target]}"
-
-
-def _mermaid_class(node: Node) -> str:
-    return "hole" if node.shape is not None else str(node.state or "planned")
-
-
-def _mermaid_style(name: str, look: Look) -> str:
-    dashed = ",stroke-dasharray:5" if name == "hole" else ""
-    return f"  classDef {name} fill:{look.fill},stroke:{look.stroke},color:{look.text}{dashed}"
+    def label(self, task: Task) -> str:
+        return self.labels.get(task.id, task.spec.name)

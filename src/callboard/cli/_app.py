@@ -70,7 +70,7 @@ def _staying(command: _F) -> _F:
             "--pictures",
             type=click.Path(file_okay=False, path_type=Path),
             metavar="DIR",
-            help="Leave one SVG for each change, named by the number of its last event.",
+            help="Leave one SVG for each change, named by the number of its event.",
         ),
         click.option(
             "--picture",
@@ -157,6 +157,12 @@ def validate(file: str, *, strict: bool, as_json: bool) -> int:
     help="Write it there; the ending says how: .svg .png .pdf .dot .mmd .json.",
 )
 @click.option("--at", type=click.IntRange(min=1), metavar="N", help="As it was after event N.")
+@click.option(
+    "--unfold",
+    multiple=True,
+    metavar="HOLE",
+    help="Also draw in what ways a hole may be filled; all does it for each. May be repeated.",
+)
 @_common
 def picture(file_or_run: str | None, **options: Any) -> int:
     """Draw a workflow, or a run as of now; without -o the DOT text goes to stdout."""

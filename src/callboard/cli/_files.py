@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ def draw_picture(
     *,
     output: Path | None,
     at: int | None,
+    unfold: Sequence[str],
     store: str,
     backend: str,
     as_json: bool,
@@ -120,7 +122,7 @@ def draw_picture(
     check_target(output)
 
     async def work() -> None:
-        drawn = await _pictured(given, at, store)
+        drawn = await _pictured(given, at, unfold, store)
         if output is not None:
             await write(drawn, output)
         else:
@@ -131,13 +133,15 @@ def draw_picture(
     return DONE
 
 
-async def _pictured(given: str | None, at: int | None, store: str) -> Picture:
+async def _pictured(
+    given: str | None, at: int | None, unfold: Sequence[str], store: str
+) -> Picture:
     if given is not None and is_file(given):
         if at is not None:
             raise click.UsageError("--at is for runs; a file has no events")
-        return picture_of_spec(_spec(given))
+        return picture_of_spec(_spec(given), unfold=unfold)
     async with looking(store) as opened:
-        return picture(await load_run(opened, given, at))
+        return picture(await load_run(opened, given, at), unfold=unfold)
 
 
 def is_file(given: str) -> bool:

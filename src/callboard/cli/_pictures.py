@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,13 +12,16 @@ import anyio
 import attrs
 
 from .._drawing import FORMATS, can_draw, draw
-from ..workflow import CallboardError, Event, Picture, Run, UsageError, picture
+from ..storage import Store
+from ..workflow import CallboardError, Event, Picture, Run, UsageError, evolve, fold, picture
 from . import _text as text
 from ._outcome import sentences
 
 TEXTS: Final = ("dot", "mmd", "json")
 EACH: Final = "svg"
 """The format of the pictures of each change."""
+EACH_TASKS_MAX: Final = 100
+"""A run of more tasks gets a picture only for every second event, every third, and so on."""
 
 
 def check_target(path: Path | None) -> None:
@@ -66,6 +70,54 @@ async def write(drawn: Picture, path: Path) -> None:
 
 
 @attrs.define(eq=False)
+class Film:
+    """A run that is told again event by event, so that its pictures depend on nothing else.
+
+    Attributes:
+        run: Its id.
+        events: What is still to be told.
+        known: How many events were taken from the store.
+        told: The run as far as it was told.
+        shown: The latest picture, in DOT.
+        waiting: The name of its file and the picture, if that is still to be drawn.
+    """
+
+    run: str
+    events: deque[Event] = attrs.field(factory=deque[Event])
+    known: int = 0
+    told: Run | None = None
+    shown: str = ""
+    waiting: tuple[str, str] | None = None
+
+    async def collect(self, store: Store) -> None:
+        """Take from the store what has happened since the last time."""
+        while batch := await store.events(self.run, self.known):
+            for number, event in batch:
+                self.known = number
+                self.events.append(event)
+
+    def next(self) -> tuple[str, str] | None:
+        """Return the next picture, with the name of its file; the same one until it is drawn."""
+        while self.waiting is None and self.events:
+            event = self.events.popleft()
+            if self.told is None:
+                self.told = fold([event])
+            else:
+                evolve(self.told, event)
+            self._look(self.told)
+        return self.waiting
+
+    def _look(self, run: Run) -> None:
+        every = 1 + len(run.tasks) // EACH_TASKS_MAX
+        if run.version % every and (self.events or not run.ended):
+            return
+        dot = picture(run).to_dot()
+        if dot != self.shown:
+            self.shown = dot
+            self.waiting = f"{run.version:06}.{EACH}", dot
+
+
+@attrs.define(eq=False)
 class Pictures:
     """What is drawn of the runs that a process stays with.
 
@@ -78,33 +130,48 @@ class Pictures:
     each: Path | None
     say: Callable[[str], None]
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock)
-    _waiting: deque[tuple[Path, str]] = attrs.field(factory=deque[tuple[Path, str]])
-    _drawn: int = 0
+    _film: Film | None = None
     _more: anyio.Event = attrs.field(factory=anyio.Event)
 
     def watch(self, run: Run, events: Sequence[Event]) -> None:
-        """Take the picture of a run as of now; it is drawn later."""
-        del events
-        if self.each is not None and run.version > self._drawn:
-            self._drawn = run.version
-            path = self.each / f"{run.version:06}.{EACH}"
-            self._waiting.append((path, picture(run).to_dot()))
+        """Note that something happened to a run."""
+        del events  # the store has them all, from the first one
+        if self.each is not None:
+            if self._film is None:
+                self._film = Film(run.id)
             self._more.set()
 
-    async def serve(self) -> None:
-        """Draw what was taken, for ever."""
+    @asynccontextmanager
+    async def drawn_from(self, store: Store) -> AsyncGenerator[None]:
+        """Draw what happens meanwhile; what is still to be drawn then is known at the end."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._serve, store)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self._try(self._collect, store)
+
+    async def _serve(self, store: Store) -> None:
         while True:
             await self._more.wait()
             self._more = anyio.Event()
+            await self._try(self._collect, store)
             await self._try(self._draw_waiting)
+
+    async def _collect(self, store: Store) -> None:
+        if self._film is not None:
+            await self._film.collect(store)
 
     async def _draw_waiting(self) -> None:
         async with self._lock:
-            while self._waiting:
-                path, dot = self._waiting[0]
-                await anyio.Path(path.parent).mkdir(parents=True, exist_ok=True)
-                await anyio.Path(path).write_bytes(await draw(dot, EACH))
-                self._waiting.popleft()
+            film = self._film
+            while self.each is not None and film is not None and (found := film.next()):
+                name, dot = found
+                await anyio.Path(self.each).mkdir(parents=True, exist_ok=True)
+                await anyio.Path(self.each / name).write_bytes(await draw(dot, EACH))
+                film.waiting = None
 
     async def finish(self, runs: Sequence[Run]) -> None:
         """Draw the rest, and the last picture."""
@@ -117,6 +184,7 @@ class Pictures:
         try:
             await work(*args)
         except (CallboardError, OSError) as error:
-            self._waiting.clear()
+            self._film = None
+            self.each = None
             for line in sentences(error):
                 self.say(line)
