@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ import anyio
 import pytest
 
 from callboard import CallboardError, UsageError, _drawing
+from callboard.cli._pictures import Film
+from callboard.workflow import TaskSpec, WorkflowSpec, apply, commands, start
+from callboard.workflow.events import RunCreated
 
 if TYPE_CHECKING:
     from .conftest import Cli
@@ -47,11 +51,46 @@ def test_run_leaves_the_last_picture_and_one_for_each_change(
     assert cli("run", flow, *words, "--run-id", "r").code == 0
     assert "2 succeeded" in Path("last.svg").read_text()
     each = sorted(Path("each/change").iterdir())
-    assert len(each) > 1
-    assert "running" in each[0].read_text()
     last = len(cli("events", "r", "--json").lines())
-    assert each[-1].name == f"{last:06}.svg"
+    assert [path.name for path in each] == [f"{number:06}.svg" for number in range(1, last + 1)]
+    assert "pending" in each[0].read_text()
+    assert "running" in each[1].read_text()
     assert each[-1].read_text() == Path("last.svg").read_text()
+
+
+def test_pictures_are_told_by_the_log_alone(cli: Cli) -> None:
+    Path("flow.yaml").write_text(
+        'tasks: [{name: A, shell: "true"}, {name: B, needs: [A], shell: "exit 1"}]'
+    )
+    words = ["--pictures", "each", "--run-id", "r"]
+    assert cli("run", "flow.yaml", "--concurrency", "1", *words).code == 1
+    for path in sorted(Path("each").iterdir()):
+        assert cli("picture", "r", "--at", str(int(path.stem)), "-o", "again.svg").code == 0
+        assert Path("again.svg").read_text() == path.read_text()
+
+
+def test_a_large_run_leaves_a_picture_only_now_and_then() -> None:
+    tasks = tuple(TaskSpec(id=f"t{number}", name=f"t{number}") for number in range(250))
+    spec = WorkflowSpec(name="w", tasks=tasks)
+    run, events, _ = start(RunCreated(at=0.0, run="r", spec=spec))
+    for task in list(run.tasks):
+        events += apply(run, commands.SucceedStep(task=task), 1.0)[0]
+    film = Film("r", deque(events))
+    names: list[str] = []
+    while (found := film.next()) is not None:
+        names.append(found[0])
+        film.waiting = None
+    assert names == [
+        *(f"{number:06}.svg" for number in range(3, len(events), 3)),
+        f"{len(events):06}.svg",
+    ]
+
+
+def test_a_hole_is_unfolded(cli: Cli, flow: str) -> None:
+    assert cli("picture", flow, "--unfold", "all").code == 0
+    wrong = cli("picture", flow, "--unfold", "h")
+    assert wrong.code == 2
+    assert "no open hole 'h'" in wrong.err
 
 
 def test_a_picture_is_of_now_or_of_then(cli: Cli, flow: str) -> None:

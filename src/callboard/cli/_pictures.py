@@ -131,6 +131,7 @@ class Pictures:
     say: Callable[[str], None]
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock)
     _film: Film | None = None
+    _changed: anyio.Event = attrs.field(factory=anyio.Event)
     _more: anyio.Event = attrs.field(factory=anyio.Event)
 
     def watch(self, run: Run, events: Sequence[Event]) -> None:
@@ -139,13 +140,13 @@ class Pictures:
         if self.each is not None:
             if self._film is None:
                 self._film = Film(run.id)
-            self._more.set()
+            self._changed.set()
 
     @asynccontextmanager
-    async def drawn_from(self, store: Store) -> AsyncGenerator[None]:
-        """Draw what happens meanwhile; what is still to be drawn then is known at the end."""
+    async def told_by(self, store: Store) -> AsyncGenerator[None]:
+        """Learn from a store what happens meanwhile, to the last event."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._serve, store)
+            group.start_soon(self._listen, store)
             try:
                 yield
             finally:
@@ -153,16 +154,23 @@ class Pictures:
                 with anyio.CancelScope(shield=True):
                     await self._try(self._collect, store)
 
-    async def _serve(self, store: Store) -> None:
+    async def _listen(self, store: Store) -> None:
         while True:
-            await self._more.wait()
-            self._more = anyio.Event()
+            await self._changed.wait()
+            self._changed = anyio.Event()
             await self._try(self._collect, store)
-            await self._try(self._draw_waiting)
 
     async def _collect(self, store: Store) -> None:
         if self._film is not None:
             await self._film.collect(store)
+            self._more.set()
+
+    async def serve(self) -> None:
+        """Draw what is told, for ever."""
+        while True:
+            await self._more.wait()
+            self._more = anyio.Event()
+            await self._try(self._draw_waiting)
 
     async def _draw_waiting(self) -> None:
         async with self._lock:

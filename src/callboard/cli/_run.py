@@ -247,8 +247,9 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
         with anyio.CancelScope() as scope:
             await group.start(listen, lambda: _interrupt(session, scope), session.last_words)
             group.start_soon(session.progress.serve)
+            group.start_soon(session.pictures.serve)
             group.start_soon(_tell_blocked, session)
-            async with session.engine, session.pictures.drawn_from(session.engine.store):
+            async with session.engine, session.pictures.told_by(session.engine.store):
                 await begin(session)
                 await _all_ended(session)
                 await _find_followers(session)
