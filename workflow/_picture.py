@@ -19,7 +19,7 @@ from ._definition import WorkflowSpec
 from ._errors import UsageError
 from ._evolve_growth import can_speak
 from ._growth import Promise
-from ._guard_text import TaskGuard
+from ._guard_text import ANY, Sealed, TaskGuard
 from ._machine import start
 from ._picture_fold import Folded, fold
 from ._picture_graph import graph_of, without_joints
@@ -225,6 +225,8 @@ class _Drawing:
     def _promised(self, promise: Promise) -> Promised:
         spec = promise.spec
         facts: dict[str, Any] = {}
+        if isinstance(spec, Sealed):
+            spec = TaskGuard(ANY, no_new=True, by=spec.by)
         if isinstance(spec, TaskGuard):
             guard = self.run.growth.guards.tasks.get((spec.pattern, spec.by))
             if guard is not None:
@@ -255,7 +257,7 @@ class _Drawing:
     def _facts(self) -> dict[str, Any]:
         run = self.run
         growth = run.growth
-        ceiling = growth.guards.tasks.get(("*", None))
+        ceiling = growth.guards.tasks.get((ANY, None))
         return {
             "workflow": run.spec.name,
             "run": None if self.planned else run.id,
