@@ -306,8 +306,13 @@ def _no_place(run: Run, label: str, chain: Chain, message: str) -> Broken:
         return Broken(exceeded, f"a task {label!r} more would be too much")
     for event in reversed(run.growth.log.values()):
         if isinstance(event, (ev.HoleClosed, ev.HoleNarrowed)):
-            reason, hole = event.reason or "", run.growth.parts[event.hole].hole
-            if reason.startswith(IN_VAIN) and label in hole.shape.labels:
+            reason = event.reason or ""
+            part = run.growth.parts.get(event.hole)
+            if (
+                reason.startswith(IN_VAIN)
+                and part is not None
+                and label in part.hole.shape.labels
+            ):
                 text = reason.removeprefix(IN_VAIN)
                 return Broken(text.strip("'") if "', '" not in text else text, message)
     return Broken(_closing_text(run), message)
