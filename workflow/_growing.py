@@ -19,6 +19,7 @@ from ._definition import TaskSpec
 from ._errors import PromiseRefused, Refused, UsageError
 from ._evolve_growth import can_speak, chain_of, guard_of, shape_of
 from ._failing import break_run
+from ._found_again import given_before, opened_before
 from ._graph import CycleError, path
 from ._guard_text import Closed, Rounds, TaskGuard
 from ._guards import Chain
@@ -400,9 +401,10 @@ def _open_hole(d: Deciding, creator: Task | None, command: c.OpenHole) -> str:
     unclear = ambiguities(shape)
     if unclear:
         raise Refused("; ".join(unclear), kind="ambiguous")
+    there = opened_before(run, creator, command, shape)
+    if there is not None:
+        return there
     name = command.hole or _free_name(run, segment(shape))
-    if name in run.holes:
-        raise Refused(f"run {run.id!r} has a hole {name!r} already", kind="exists")
     for other in command.after:
         run.vertex(other)
     _check_may_shape(run, creator, f"the hole {name!r}")
@@ -472,6 +474,8 @@ def _owned_at(run: Run, creator: Task | None, address: str, what: str) -> list[P
 def _give(d: Deciding, creator: Task | None, command: c.GiveHole) -> None:
     run = d.run
     receiver = run.task(command.to)
+    if given_before(run, creator, command):
+        return
     _check_receiver(run, creator, receiver)
     owned = _owned_at(run, creator, command.hole, "give away")
     if not owned:
