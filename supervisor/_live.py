@@ -264,6 +264,8 @@ def new_actor(tree: Tree, run: Run) -> RunActor:
 
 async def abandon(actor: RunActor) -> None:
     """Stop the attempts of an actor that is gone, and return when nothing of them runs."""
+    # Those that wait for its answer, which no cancellation disturbs, would wait for ever.
+    actor.inbox.abandon(f"the actor of run {actor.run.id} crashed")
     jobs = [
         job
         for job in actor.jobs.values()
