@@ -15,6 +15,7 @@ from callboard.workflow import (
     Event,
     Failure,
     Hole,
+    Refused,
     Run,
     SetTimer,
     StopAttempt,
@@ -29,6 +30,14 @@ from callboard.workflow import (
     resume,
     start,
 )
+from callboard.workflow._flow import Owners, compile_flow
+from callboard.workflow._shape_text import parse_shape
+
+FUNCTION = TaskSpec(id="", name="", kind="function")
+"""How a task is done that can create others."""
+
+ENDINGS = (ev.HoleLapsed, ev.HoleClosed, ev.HoleLeft)
+"""What becomes of holes when a run is stopped."""
 
 
 def facts(thing: Run) -> dict[str, Any]:
@@ -113,6 +122,78 @@ class Play:
         self.stops: dict[str, str] = {}
         self.fences = 0
 
+    @classmethod
+    def flow(
+        cls,
+        text: str,
+        *,
+        owners: Owners = None,
+        kinds: Mapping[str, str] | None = None,
+        options: Mapping[str, TaskOptions] | None = None,
+        **spec: Any,
+    ) -> Play:
+        """Return a run whose graph a shape gives; its ids are its names."""
+        kinds, options, shape = kinds or {}, options or {}, parse_shape(text)
+        described = {
+            name: TaskSpec(
+                id=name,
+                name=name,
+                kind=kinds.get(name, "function"),
+                options=options.get(name, TaskOptions()),
+            )
+            for name in sorted(shape.labels)
+        }
+        found = compile_flow(shape, described, owners)
+        assert found.errors == ()
+        return cls(
+            {each.id: " ".join(each.needs) for each in found.tasks},
+            kinds=kinds,
+            options=options,
+            holes=found.holes,
+            templates=found.templates,
+            flow=True,
+            **spec,
+        )
+
+    def grow(self, task: str | None, *commands: c.Creation) -> list[Event]:
+        """Change the graph in one batch, as a task or as a person."""
+        fence = None if task is None else self.fence(task)
+        return self.say(c.Grow(commands=commands, task=task, fence=fence))
+
+    def add(self, task: str | None, label: str, **more: Any) -> str:
+        """Create a task and return its id."""
+        more.setdefault("new", None if task and self.run.growth.flow else FUNCTION)
+        before = set(self.run.tasks)
+        self.grow(task, c.AddTask(name=label, **more))
+        new = [name for name in self.run.tasks if name not in before]
+        return new[0] if new else ""
+
+    def refused(self, kind: str, task: str | None, *commands: c.Creation) -> str:
+        """Check that a batch is refused and changes nothing; return why."""
+        before = self.facts()
+        with pytest.raises(Refused) as refused:
+            self.grow(task, *commands)
+        assert refused.value.kind == kind, refused.value
+        assert self.facts() == before
+        return str(refused.value)
+
+    def breaks(self, task: str, *commands: c.Creation) -> ev.PromiseViolated:
+        """Check that a batch breaks a promise, and that nothing of it is kept."""
+        before = dict(self.run.tasks)
+        log = dict(self.run.growth.log)
+        self.grow(task, *commands)
+        assert self.run.tasks == before
+        made = [each for each in self.run.growth.log.values() if not isinstance(each, ENDINGS)]
+        assert made == [each for each in log.values() if not isinstance(each, ENDINGS)]
+        return self.broken()
+
+    def broken(self) -> ev.PromiseViolated:
+        """Return how a promise was broken, which ends the run as that."""
+        violated = self.run.broken
+        assert violated is not None
+        assert "promise_broken" in (self.run.stopping, self.run.state)
+        return violated
+
     def say(self, command: Command | c.Creation) -> list[Event]:
         events, effects = apply(self.run, whole(command), self.now, stops=self.stops)
         self.events += events
@@ -189,6 +270,16 @@ class Play:
     def next(self) -> str | None:
         task = self.run.peek_ready()
         return None if task is None else task.id
+
+    def owners(self) -> dict[str, str]:
+        """Return who may fill what is open."""
+        return {
+            part.address: " ".join(each.id for each in part.owners) for part in self.run.growth.open
+        }
+
+    def open_parts(self) -> dict[str, str]:
+        """Return what may still come, by address."""
+        return {part.address: str(part.residual) for part in self.run.growth.open}
 
 
 @pytest.fixture(name="facts")
