@@ -8,7 +8,6 @@ back by building the graph again without it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from typing import Any, Final
 
 from . import commands as c, events as ev
@@ -24,7 +23,15 @@ from ._graph import CycleError, path
 from ._guard_text import Closed, Rounds, TaskGuard
 from ._guards import Chain
 from ._intervals import TooEntangled
-from ._keeping import IN_VAIN, Broken, Mark, check_growth, keep_promises, look_at_all
+from ._keeping import (
+    IN_VAIN,
+    Broken,
+    Mark,
+    check_growth,
+    keep_promises,
+    limiting,
+    look_at_all,
+)
 from ._parts import segment
 from ._passing_on import blocks, pass_on, pass_on_to
 from ._placing import Place, find_place
@@ -78,7 +85,8 @@ def grow(d: Deciding, command: c.Grow) -> None:
 
 def _cycle(run: Run, error: CycleError) -> str:
     # A hole and the one part that it begins as are one thing to whoever reads it.
-    names = [name for name, _ in groupby(error.cycle)]
+    pairs = zip(error.cycle, ("", *error.cycle), strict=False)
+    names = [name for name, last in pairs if name != last or not name.startswith("#")]
     return f"run {run.id!r} would get a cycle: {' → '.join(names)}"
 
 
@@ -301,22 +309,27 @@ def _holes(run: Run) -> str:
 
 
 def _no_place(run: Run, label: str, chain: Chain, message: str) -> Broken:
-    """Return what is broken by a creation for which there is no place."""
+    """Return what is broken by a creation without a place: that it is closed says the least."""
     exceeded = run.growth.guards.exceeded(label, chain)
     if exceeded is not None:
         return Broken(exceeded, f"a task {label!r} more would be too much")
-    for event in reversed(run.growth.log.values()):
-        if isinstance(event, (ev.HoleClosed, ev.HoleNarrowed)):
-            reason = event.reason or ""
-            part = run.growth.parts.get(event.hole)
-            if (
-                reason.startswith(IN_VAIN)
-                and part is not None
-                and label in part.hole.shape.labels
-            ):
-                text = reason.removeprefix(IN_VAIN)
-                return Broken(text.strip("'") if "', '" not in text else text, message)
+    texts = limiting(run) if _was_taken_away(run, label) else []
+    if texts:
+        what = " and ".join(map(repr, texts))
+        return Broken(texts[0], f"{message}: {what} leave no room for it")
     return Broken(_closing_text(run), message)
+
+
+def _was_taken_away(run: Run, label: str) -> bool:
+    """Return whether a place for a label was closed early because nothing could come any more."""
+    parts = run.growth.parts
+    return any(
+        isinstance(event, (ev.HoleClosed, ev.HoleNarrowed))
+        and (event.reason or "").startswith(IN_VAIN)
+        and event.hole in parts
+        and label in parts[event.hole].hole.shape.labels
+        for event in run.growth.log.values()
+    )
 
 
 def _closing_text(run: Run) -> str:

@@ -171,7 +171,7 @@ def _take_away(d: Deciding, creator: Task | None) -> None:
         dead = frozenset(_dead(run, kind))
         if not dead:
             continue
-        reason = f"{IN_VAIN}{', '.join(map(repr, _limiting(run)))}"
+        reason = f"{IN_VAIN}{', '.join(map(repr, limiting(run)))}"
         for part in parts:
             if part not in run.growth.open:
                 continue
@@ -187,35 +187,28 @@ def _take_away(d: Deciding, creator: Task | None) -> None:
                 )
 
 
-def _limiting(run: Run) -> list[str]:
-    """Return the promises that leave no room: those that are used up, and those that are owed."""
+def limiting(run: Run) -> list[str]:
+    """Return the promises that leave no room: those that are owed, then those that are used up."""
     growth = run.growth
-    texts = [
-        text
-        for guard in growth.guards.tasks.values()
-        for text, counts in (
-            (guard.low_text, guard.owed),
-            (
-                guard.high_text,
-                guard.hi is not None
-                and guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi,
-            ),
-        )
-        if counts and text
-    ]
+    guards = growth.guards.tasks.values()
+    texts = [guard.low_text for guard in guards if guard.owed]
+    texts += [guard.high_text for guard in guards if _is_near(run, guard)]
     texts += [text for _, text in growth.guards.only_tasks]
-    return list(dict.fromkeys(texts))
+    return [text for text in dict.fromkeys(texts) if text]
+
+
+def _is_near(run: Run, guard: Guard) -> bool:
+    """Return whether a creation more, and what that brings with it, may be too much."""
+    if guard.hi is None:
+        return False
+    growth = run.growth
+    return guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi
 
 
 def _is_tight(run: Run) -> bool:
-    growth = run.growth
-    return bool(growth.guards.only_tasks) or any(
-        guard.owed
-        or (
-            guard.hi is not None
-            and guard.count + growth.planned.get(guard, 0) + growth.margin > guard.hi
-        )
-        for guard in growth.guards.tasks.values()
+    guards = run.growth.guards
+    return bool(guards.only_tasks) or any(
+        guard.owed or _is_near(run, guard) for guard in guards.tasks.values()
     )
 
 

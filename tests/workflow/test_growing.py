@@ -226,7 +226,7 @@ def test_what_is_not_known_is_refused(play: type[Play], command: c.Creation) -> 
     p = play(CHAIN)
     p.begin("a")
     before = p.facts()
-    with pytest.raises(Refused, match="nobody|nothing"):
+    with pytest.raises(Refused, match=r"nobody|nothing"):
         p.grow("a", command)
     assert p.facts() == before
 
@@ -305,7 +305,9 @@ def test_a_creation_that_leaves_no_way_to_finish_breaks_the_promise(play: type[P
     p.add("A", "M")
     violated = p.breaks("A", c.AddTask(name="M"))
     assert violated.text == "at least 1 P"
-    assert violated.message == ("'at most 5 tasks' and 'at least 1 P' leave no room for a 'M' more")
+    assert violated.message == (
+        "task 'A' has no place for a 'M': 'at least 1 P' and 'at most 5 tasks' leave no room for it"
+    )
 
 
 def test_the_promise_that_is_named_is_the_one_that_leaves_no_place(play: type[Play]) -> None:

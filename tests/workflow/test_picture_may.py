@@ -133,7 +133,9 @@ RECORDED: dict[str, list[c.Command]] = {}
 GUARDS = ("no edges from a", "no edges into c", "only edges a -> *, * -> d", "closed by b")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_it_is_what_trying_finds(play: type[Play], data: st.DataObject) -> None:
     names = "abcde"[: data.draw(st.integers(2, 5))]
