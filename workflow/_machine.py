@@ -104,6 +104,11 @@ def start(
 def _check_promises(d: Deciding) -> None:
     """Judge what a definition promises, all of it together."""
     run = d.run
+    for promise in run.growth.promises:
+        if promise.spec.by is not None and promise.spec.by not in run.tasks:
+            raise PromiseRefused(
+                f"{promise.text!r} cannot hold: there is no task {promise.spec.by!r}"
+            )
     over = next(
         (g for g in run.growth.guards.tasks.values() if g.hi is not None and g.count > g.hi), None
     )
