@@ -368,7 +368,8 @@ class RunActor:
             self.tree.cancel_child(child, reason)
         else:
             self.tree.board.withdraw(fence)
-            self.inbox.post(c.Stopped(task=name, fence=fence))
+            if not self.run.ended:  # Then nobody would read it.
+                self.inbox.post(c.Stopped(task=name, fence=fence))
 
     def _quit(self, *, now: bool) -> None:
         self.quitting = True

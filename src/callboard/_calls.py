@@ -61,28 +61,28 @@ def _check_types(
     ]
     for name, takes, value in given:
         if takes is not inspect.Parameter.empty:
-            _check(value, takes, name, task)
+            _check(value, takes, f"its parameter {name!r}", task)
 
 
-def _check(value: Any, takes: Any, name: str, task: str) -> None:
+def _check(value: Any, takes: Any, what: str, task: str) -> None:
     if isinstance(value, TaskRef):
         gives = _gives(value)
         if clash(gives, takes):
             raise UsageError(
-                f"task {task!r} cannot take what task {value.id!r} gives: its parameter {name!r} "
+                f"task {task!r} cannot take what task {value.id!r} gives: {what} "
                 f"is {name_of(takes)}, and {value.id!r} returns {name_of(gives)}"
             )
     elif isinstance(value, HoleRef):
         if clash(list, takes):
             raise UsageError(
-                f"task {task!r} cannot take what the tasks in hole {value.id!r} give: its "
-                f"parameter {name!r} is {name_of(takes)}, and that is a list"
+                f"task {task!r} cannot take what the tasks in hole {value.id!r} give: "
+                f"{what} is {name_of(takes)}, and that is a list"
             )
     elif type(value) in (list, tuple):
         items = typing.get_args(takes)
         if typing.get_origin(takes) is list and items:
             for each in cast("Sequence[Any]", value):
-                _check(each, items[0], name, task)
+                _check(each, items[0], f"an item of {what}", task)
 
 
 def _gives(ref: TaskRef) -> Any:

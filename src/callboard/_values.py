@@ -134,26 +134,20 @@ class Signature:
         returns = hints.get("return", empty)
         return cls(parameters, positional, rest, returns, plain(returns), signature)
 
-    def arguments(
-        self, inputs: Any, what: str, told: Any = None
-    ) -> tuple[list[Any], dict[str, Any]]:
+    def arguments(self, inputs: Any, told: Any = None) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments that stored inputs stand for, in their types.
 
         Args:
             inputs: Those inputs, with nothing left open in them.
-            what: What is called, for errors.
             told: The inputs as they were defined: they tell where an argument comes from.
         """
         if inputs is None:
             return [], {}
         args, kwargs = inputs.get("args", ()), inputs.get("kwargs", {})
         return (
-            [
-                _argument(each, self.parameter_at(i), _Where(i, what, told))
-                for i, each in enumerate(args)
-            ],
+            [_argument(each, self.parameter_at(i), _Where(i, told)) for i, each in enumerate(args)],
             {
-                name: _argument(each, self.parameters.get(name, Any), _Where(name, what, told))
+                name: _argument(each, self.parameters.get(name, Any), _Where(name, told))
                 for name, each in kwargs.items()
             },
         )
@@ -207,13 +201,12 @@ class _Where(NamedTuple):
     """An argument of a call, as errors name it."""
 
     place: int | str
-    what: str
     told: Any
 
     def __str__(self) -> str:
         place = self.place
         number = place + 1 if isinstance(place, int) else repr(place)
-        return f"argument {number} of {self.what}{self._origin()}"
+        return f"argument {number}{self._origin()}"
 
     def _origin(self) -> str:
         """Return which task or hole it comes from, if it is all that one gave."""

@@ -192,11 +192,29 @@ async def test_wrong_types_fail_with_a_sentence(opens: Opens) -> None:
     result = await run(opens, build)
     errors = {name: each.error for name, each in result.tasks.items()}
     assert {each.kind for each in errors.values()} == {"config"}
-    assert "argument 1" in errors["type"].message
-    assert "Expected `int`, got `str` - at `$.x`" in errors["type"].message
+    assert errors["type"].message == (
+        f"task 'type' cannot call {wants.__qualname__!r}: "
+        "argument 1: Expected `int`, got `str` - at `$.x`"
+    )
     assert "missing a required argument: 'point'" in errors["missing"].message
     assert "too many positional arguments" in errors["many"].message
     assert "unexpected keyword argument 'm'" in errors["unknown"].message
+
+
+async def test_an_item_of_another_type_is_refused_when_the_graph_is_built(opens: Opens) -> None:
+    def gives() -> str:
+        raise AssertionError
+
+    def takes(numbers: list[int]) -> None:
+        raise AssertionError(numbers)
+
+    def build(w: cb.Builder) -> None:
+        w.add(takes, [1, w.add(gives)])
+
+    with pytest.raises(
+        cb.UsageError, match="an item of its parameter 'numbers' is int, and 'gives' returns str"
+    ):
+        await run(opens, build)
 
 
 async def test_annotations_that_cannot_be_resolved_count_as_none(opens: Opens) -> None:

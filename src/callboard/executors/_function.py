@@ -180,12 +180,11 @@ def _arguments(signature: Signature, lease: Lease, path: str) -> tuple[list[Any]
     if inputs is not None and not _is_call(inputs):
         inputs, told = {"args": (), "kwargs": inputs}, None
     try:
-        args, kwargs = signature.arguments(inputs, repr(path), told)
+        args, kwargs = signature.arguments(inputs, told)
         signature.signature.bind(*args, **kwargs)
     except (TypeError, UsageError) as error:
-        raise BadCall(
-            f"task {lease.task!r}: {path!r} cannot be called with what the task gives it: {error}"
-        ) from error
+        name = path.rpartition(":")[2]
+        raise BadCall(f"task {lease.task!r} cannot call {name!r}: {error}") from error
     return args, kwargs
 
 
