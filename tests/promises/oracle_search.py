@@ -1,0 +1,437 @@
+"""Exhaustive search: can the run still finish, and with which graphs.
+
+Part of the oracle: it shares nothing with the package and must not import it.
+
+Why searching creations alone is enough. Whoever owns a part may fill it before ending, and whatever
+the next owner could create in it, the owner could create too, with a smaller chain of creators: so
+starts, ends and closings add nothing to what can come, and giving matters only where a guard asks
+for creations "by T". `oracle_naive` searches every single move instead; a test compares them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import product
+
+import attrs
+
+from .oracle_final import Final, canonical
+from .oracle_parts import (
+    LATER,
+    Address,
+    Births,
+    Many,
+    Node,
+    Parts,
+    Place,
+    Vertex,
+    Wild,
+    edit,
+    labels_of,
+    leaves,
+    owners,
+    swap,
+)
+from .oracle_shapes import Closed, Count, Edges, Guard, Only, matches
+from .oracle_state import FRESH, Edge, Plan, State
+
+FURTHER_MAX = 6  # how many tasks a search adds where a guard says "at least … by T"
+
+
+@attrs.frozen(cache_hash=True)
+class Look:
+    """A moment as a search sees it: what is left of the holes, and how far the guards are.
+
+    `kin` is the moment itself, bare of these, where a guard asks who created whom.
+    """
+
+    plan: Plan
+    holes: tuple[Node, ...]
+    guards: tuple[Guard, ...]
+    tally: tuple[int, ...]  # the count of each `Count`, 0 for other guards
+    speakers: tuple[str, ...]  # who has the wildcard of an open run
+    kin: State | None
+
+
+def transitive(pairs: Iterable[Edge]) -> frozenset[Edge]:
+    """Add what follows from an order."""
+    closed = set(pairs)
+    while True:
+        more = {(u, w) for u, v in closed for x, w in closed if v == x} - closed
+        if not more:
+            return frozenset(closed)
+        closed |= more
+
+
+class Search(Parts):
+    """Look for what may still come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orders: dict[State, dict[Vertex, frozenset[Vertex]]] = {}
+        self.finishes: dict[tuple[Look, int], bool] = {}
+        self.all_ways: dict[tuple[Node, tuple[str, ...], bool], list[tuple[Births, Node]]] = {}
+
+    # What a moment is.
+
+    def look(self, state: State) -> Look:
+        """Look at a moment."""
+        return Look(
+            plan=state.plan,
+            holes=state.holes,
+            guards=state.guards,
+            tally=tuple(self.count(state, guard) for guard in state.guards),
+            speakers=tuple(each.id for each in state.tasks if self.has_wildcard(state, each.id)),
+            kin=attrs.evolve(state, holes=(), guards=())
+            if any(guard.scope for guard in state.guards)
+            else None,
+        )
+
+    def count(self, state: State, guard: Guard) -> int:
+        """Count the tasks that a guard is about."""
+        return sum(
+            isinstance(guard, Count)
+            and matches(guard.glob, task.label)
+            and (guard.scope is None or guard.scope in state.chain(task.id))
+            for task in state.tasks
+        )
+
+    def in_scope(self, state: State | None, guard: Guard, creator: str) -> bool:
+        """Tell whether what this task does falls under a guard."""
+        return guard.scope is None or (
+            state is not None and guard.scope in state.chain(creator) | {creator}
+        )
+
+    def has_wildcard(self, state: State, id: str) -> bool:
+        """Tell whether a task may create outside the holes."""
+        task = state.task(id)
+        return (
+            task is not None
+            and state.speaks(task)
+            and not any(
+                isinstance(guard, Closed) and self.in_scope(state, guard, id)
+                for guard in state.guards
+            )
+        )
+
+    def order(self, state: State) -> dict[Vertex, frozenset[Vertex]]:
+        """Return, for each task and open leaf, the tasks and open leaves in front of it."""
+        key = attrs.evolve(state, guards=())
+        if key not in self.orders:
+            self.orders[key] = self.new_order(state)
+        return self.orders[key]
+
+    def new_order(self, state: State) -> dict[Vertex, frozenset[Vertex]]:
+        """Work out an order; see `order`."""
+        fronts: dict[Vertex, set[Vertex]] = {task.id: set() for task in state.tasks}
+        for name, node in state.trees():
+            entry, way_out = f"#{name}<", f"#{name}>"
+            vertices, pairs = self.poset(node, (name,))
+            fronts |= {entry: set(), way_out: {entry, *vertices}}
+            for number, v in enumerate(vertices):
+                fronts.setdefault(v, set()).add(entry)
+                fronts[v] |= {vertices[a] for a, b in pairs if b == number}
+        for u, v in state.edges:
+            fronts[f"{v}<" if v[0] == "#" else v].add(f"{u}>" if u[0] == "#" else u)
+        done: dict[Vertex, frozenset[Vertex]] = {}
+
+        def closed(v: Vertex) -> frozenset[Vertex]:
+            if v not in done:
+                done[v] = frozenset(fronts[v]).union(*map(closed, fronts[v]))
+            return done[v]
+
+        marks = {f"#{name}{side}" for name in state.plan.holes for side in "<>"}
+        return {v: closed(v) - marks for v in fronts if v not in marks}
+
+    # Whether the run can finish.
+
+    def can_finish(self, look: Look, further: int = FURTHER_MAX) -> bool:
+        """Tell whether some further creations lead to where nothing is owed."""
+        key = (look, further)
+        if key not in self.finishes:
+            self.finishes[key] = self.finishing(look, further)
+        return self.finishes[key]
+
+    def finishing(self, look: Look, further: int) -> bool:
+        """Search: every finish needs what is owed first, so try each way to create that."""
+        if self.exceeded(look):
+            return False
+        unmet = [
+            guard
+            for guard, number in zip(look.guards, look.tally, strict=True)
+            if isinstance(guard, Count) and number < guard.low
+        ]
+        owed = next(
+            (
+                (at, address, leaf)
+                for at, node in enumerate(look.holes)
+                for address, leaf in leaves(node, ())
+                if self.owes(leaf)
+            ),
+            None,
+        )
+        if any(guard.scope for guard in unmet):
+            wanted = tuple({guard.glob for guard in unmet})
+            steps = self.growth(look, anything=wanted) if further else iter(())
+            return any(self.can_finish(each, further - 1) for each in steps)
+        if owed is not None:
+            steps = self.filled(look, *owed, anything=())
+        elif unmet:
+            steps = self.growth(look, anything=(unmet[0].glob,), only=unmet[0].glob)
+        else:
+            return True
+        return any(self.can_finish(each, further) for each in steps)
+
+    def exceeded(self, look: Look) -> bool:
+        """Tell whether there are more tasks than a guard allows."""
+        return any(
+            isinstance(guard, Count) and guard.high is not None and number > guard.high
+            for guard, number in zip(look.guards, look.tally, strict=True)
+        )
+
+    def at_rest(self, look: Look) -> bool:
+        """Tell whether nothing is owed and no guard asks for more."""
+        return (
+            not self.exceeded(look)
+            and not any(
+                isinstance(guard, Count) and number < guard.low
+                for guard, number in zip(look.guards, look.tally, strict=True)
+            )
+            and not any(self.owes(leaf) for node in look.holes for _, leaf in leaves(node, ()))
+        )
+
+    # What one step leads to.
+
+    def growth(
+        self, look: Look, anything: tuple[str, ...], only: str | None = None
+    ) -> Iterator[Look]:
+        """Go through all that one creation can lead to, and one giving where it matters.
+
+        `anything` are the labels that dots are tried with, `only` limits all to one label.
+        """
+        for at, node in enumerate(look.holes):
+            for address, leaf in leaves(node, ()):
+                yield from self.filled(look, at, address, leaf, anything=anything, only=only)
+        for who in look.speakers:
+            for label in anything:
+                yield from self.born(look, ((label, who),))
+        if look.kin is not None and any(
+            isinstance(guard, Count) and guard.scope and number < guard.low
+            for guard, number in zip(look.guards, look.tally, strict=True)
+        ):
+            yield from self.given(look, look.kin)
+
+    def filled(
+        self,
+        look: Look,
+        at: int,
+        address: Address,
+        leaf: Node,
+        *,
+        anything: tuple[str, ...],
+        only: str | None = None,
+    ) -> Iterator[Look]:
+        """Go through all that one creation in a leaf can lead to."""
+        node = look.holes[at]
+        wanted = tuple(labels_of(leaf, anything)) if only is None else (only,)
+        for births, new in self.ways(leaf, wanted, auto=look.plan.auto):
+            whole = swap(node, address, new)
+            yield from self.born(
+                attrs.evolve(look, holes=(*look.holes[:at], whole, *look.holes[at + 1 :])), births
+            )
+
+    def born(self, look: Look, births: Births) -> Iterator[Look]:
+        """Count tasks that are created, unless a guard does not let them be."""
+        if all(self.may_be(look.kin, look.guards, label, by) for label, by in births):
+            tally = tuple(
+                number
+                + sum(
+                    isinstance(guard, Count)
+                    and matches(guard.glob, label)
+                    and self.in_scope(look.kin, guard, by)
+                    for label, by in births
+                )
+                for guard, number in zip(look.guards, look.tally, strict=True)
+            )
+            yield attrs.evolve(look, tally=tally)
+
+    def may_be(self, state: State | None, guards: tuple[Guard, ...], label: str, by: str) -> bool:
+        """Tell whether "only tasks …" allows a creation."""
+        return all(
+            any(matches(glob, label) for glob in guard.globs)
+            for guard in guards
+            if isinstance(guard, Only) and self.in_scope(state, guard, by)
+        )
+
+    def ways(self, leaf: Node, labels: tuple[str, ...], *, auto: bool) -> list[tuple[Births, Node]]:
+        """Return all ways to fill a leaf by one creation, with the creations this brings along."""
+        key = (leaf, labels, auto)
+        if key not in self.all_ways:
+            found: set[tuple[Births, Node]] = set()
+            for who, label in product(owners(leaf), labels):
+                for new in self.grown(leaf, who, label):
+                    more, whole = self.certain(new) if auto else ((), new)
+                    found.add((((label, who), *more), whole))
+            self.all_ways[key] = list(found)
+        return self.all_ways[key]
+
+    def grown(self, leaf: Node, who: str, label: str) -> Iterator[Node]:
+        """Go through a leaf's own fillings; what stands in it are leaves of their own."""
+        if isinstance(leaf, Many):
+            ways = self.begin_one(leaf, who, label, LATER + label)
+        else:
+            ways = self.fillings(leaf, who, label, LATER + label)
+        for _, _, new in ways:
+            yield new
+
+    def certain(self, node: Node) -> tuple[Births, Node]:
+        """Create what has become certain."""
+        births: list[tuple[str, str]] = []
+
+        def make(_: Address, leaf: Node) -> Node:
+            if not isinstance(leaf, Place) or leaf.owner is None:
+                return leaf
+            births.append((leaf.name, leaf.owner))
+            return attrs.evolve(leaf, owner=None, task=LATER + leaf.name)
+
+        new = edit(node, (), make)
+        return tuple(births), new
+
+    def given(self, look: Look, kin: State) -> Iterator[Look]:
+        """Go through all that giving one leaf to somebody can lead to."""
+        for at, node in enumerate(look.holes):
+            for address, leaf in leaves(node, ()):
+                for who, task in product(owners(leaf), kin.tasks):
+                    if who in kin.chain(task.id) and kin.speaks(task):
+                        new = self.hand_over(leaf, who, task.id)
+                        whole = swap(node, address, new)
+                        if new != leaf and not self.is_behind(look, kin, at, address, task.id):
+                            holes = (*look.holes[:at], whole, *look.holes[at + 1 :])
+                            yield attrs.evolve(look, holes=holes)
+
+    def is_behind(self, look: Look, kin: State, at: int, address: Address, id: str) -> bool:
+        """Tell whether a task waits for a leaf to close."""
+        vertices, pairs = self.poset(look.holes[at], ())
+        if id in vertices:
+            return (vertices.index(address), vertices.index(id)) in pairs
+        reached = {f"#{look.plan.holes[at]}"}
+        homes = {
+            ref: f"#{look.plan.holes[there]}"
+            for there, node in enumerate(look.holes)
+            for ref in self.poset(node)[0]
+        }
+        for _ in kin.tasks + look.holes:
+            reached |= {v for u, v in kin.edges if u in reached}
+        return homes.get(id, id) in reached
+
+    # With which graphs it can finish.
+
+    def finals(
+        self, state: State, limit: int, anything: tuple[str, ...] = (FRESH,)
+    ) -> frozenset[Final]:
+        """Return all final graphs of a closed run with at most so many further tasks.
+
+        Dots are filled with the labels of `anything` only.
+        """
+        started = frozenset(task.id for task in state.tasks if task.state != "pending")
+        now = {task.id: task.label for task in state.tasks}
+        above = self.tops(state)
+        found: set[Final] = set()
+        seen: set[Look] = set()
+        edge = [self.look(state)]
+        while edge:
+            look = edge.pop()
+            if look in seen or self.exceeded(look) or self.further(look) > limit:
+                continue
+            seen.add(look)
+            if self.at_rest(look):
+                found.add(self.final(look, now, above))
+            if self.further(look) < limit:
+                edge += self.growth(look, anything=anything)
+                edge += self.ordered(look, now, started, anything)
+        return frozenset(found)
+
+    def further(self, look: Look) -> int:
+        """Count the tasks that a search has thought up."""
+        return sum(ref[0] == LATER for node in look.holes for ref in self.poset(node)[0])
+
+    def ordered(
+        self,
+        look: Look,
+        now: dict[str, str],
+        started: frozenset[str],
+        anything: tuple[str, ...],
+    ) -> Iterator[Look]:
+        """Go through the creations in dots that name others there in `after` and `before`."""
+        for at, node in enumerate(look.holes):
+            for address, leaf in leaves(node, ()):
+                if not isinstance(leaf, Wild):
+                    continue
+                several = leaf.owners if look.kin else leaf.owners[:1]
+                for who, label in product(several, anything):
+                    for new in self.woven(leaf, look.guards, now, started, label):
+                        whole = swap(node, address, new)
+                        holes = (*look.holes[:at], whole, *look.holes[at + 1 :])
+                        yield from self.born(attrs.evolve(look, holes=holes), ((label, who),))
+
+    def woven(
+        self,
+        leaf: Wild,
+        guards: tuple[Guard, ...],
+        now: dict[str, str],
+        started: frozenset[str],
+        label: str,
+    ) -> Iterator[Wild]:
+        """Go through the places in the order of dots that a new task can be given by commands."""
+        ref = f"{LATER}{label}#{len(leaf.tasks)}"
+        named = {each: now.get(each) or each[1:].split("#")[0] for each in leaf.tasks}
+        for sides in product(("", "after", "before"), repeat=len(leaf.tasks)):
+            after = [v for v, side in zip(leaf.tasks, sides, strict=True) if side == "after"]
+            before = [v for v, side in zip(leaf.tasks, sides, strict=True) if side == "before"]
+            asked = [(named[v], label) for v in after] + [(label, named[v]) for v in before]
+            order = transitive(
+                {*leaf.order, *((v, ref) for v in after), *((ref, v) for v in before)}
+            )
+            if (
+                asked
+                and not started & set(before)
+                and all(self.edge_may_be(None, guards, pair, "") for pair in asked)
+                and not any((v, u) in order for u, v in order)
+            ):
+                yield attrs.evolve(leaf, tasks=(*leaf.tasks, ref), order=order)
+
+    def edge_may_be(
+        self, state: State | None, guards: tuple[Guard, ...], pair: tuple[str, str], by: str
+    ) -> bool:
+        """Tell whether the edge guards allow a command to name an edge between these labels."""
+        return all(
+            any(matches(a, pair[0]) and matches(b, pair[1]) for a, b in guard.pairs)
+            is not guard.forbid
+            for guard in guards
+            if isinstance(guard, Edges) and self.in_scope(state, guard, by)
+        )
+
+    def tops(self, state: State) -> set[tuple[str, str]]:
+        """Return the order among the tasks outside the holes, and the holes as `#id`."""
+        return set(transitive(state.edges))
+
+    def final(self, look: Look, now: dict[str, str], above: set[tuple[str, str]]) -> Final:
+        """Return the graph of a run that ends here."""
+        inside: dict[str, list[Hashable]] = {}
+        later: dict[Hashable, str] = {}
+        order: set[tuple[Hashable, Hashable]] = set()
+        for name, node in zip(look.plan.holes, look.holes, strict=True):
+            refs, pairs = self.poset(node)
+            mine: list[Hashable] = [
+                (name, number) if ref[0] == LATER else ref for number, ref in enumerate(refs)
+            ]
+            later |= {
+                v: str(ref)[1:].split("#")[0]
+                for v, ref in zip(mine, refs, strict=True)
+                if ref[0] == LATER
+            }
+            order |= {(mine[a], mine[b]) for a, b in pairs}
+            inside[f"#{name}"] = mine
+        for u, v in above:
+            order |= set(product(inside.get(u, [u]), inside.get(v, [v])))
+        return canonical(now, later, order)
