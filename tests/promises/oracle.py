@@ -199,8 +199,6 @@ class Oracle(Search):
         self.running(state, move.creator)
         if any(state.task(each) is None for each in (*move.after, *move.before)):
             raise Refused("unknown id")
-        if move.into is not None and not self.is_address(state, move.into):
-            raise Refused("unknown address")
         new = self.new_id(state, move.creator, move.label)
         task = Task(new, move.label, move.creator)
         best: list[State] = []
@@ -216,6 +214,8 @@ class Oracle(Search):
             raise Refused("it could go to several places")
         if best:
             grown = self.dots_filled(best[0], task, move)
+        elif move.into is not None and not self.is_address(state, move.into):
+            raise Refused("unknown address")
         elif move.into is not None or not self.has_wildcard(state, move.creator):
             raise Broken("no place takes it")
         else:
@@ -312,8 +312,7 @@ class Oracle(Search):
 
     def is_address(self, state: State, text: str) -> bool:
         """Tell whether a part of this address has ever been there."""
-        whole = {dotted(each) for each in self.addresses(state)}
-        return text in whole or (text.endswith("/+") and text[:-2] in whole)
+        return text.split("/+")[0] in {dotted(each) for each in self.addresses(state)}
 
     def addresses(self, state: State) -> list[Address]:
         """Return the addresses of all open leaves and of all that stands around them."""

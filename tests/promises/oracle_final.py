@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from itertools import permutations, product
+from typing import Any
 
 import attrs
 
@@ -30,7 +31,9 @@ class Final:
 
 
 def canonical(
-    now: Iterable[str], later: Mapping[Hashable, str], order: Iterable[tuple[Hashable, Hashable]]
+    now: Iterable[str],
+    later: Mapping[Any, str],
+    order: Iterable[tuple[Hashable, Hashable]],
 ) -> Final:
     """Bring a graph into the one form that all graphs equal to it have.
 

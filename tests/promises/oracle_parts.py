@@ -173,6 +173,13 @@ def labels_of(leaf: Node, anything: Iterable[str]) -> Iterable[str]:
     return sorted(names.union(anything) if any(isinstance(each, Dots) for each in found) else names)
 
 
+def way_into(address: Address, leaf: Node) -> str:
+    """Return the address under which a task is put into a leaf itself."""
+    if isinstance(leaf, Many):
+        return "/".join((*address, "+"))
+    return "/".join(address[:-1] if isinstance(leaf, Choice) else address)
+
+
 class Parts:
     """The rules about parts."""
 

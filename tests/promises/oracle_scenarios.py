@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from random import Random
 
 from .oracle import Oracle
-from .oracle_parts import Many, Wild, labels_of, owners
+from .oracle_parts import Wild, labels_of, owners, way_into
 from .oracle_shapes import Misread
 from .oracle_state import (
     AddEdge,
@@ -184,9 +184,7 @@ def creation(state: State, rng: Random, running: list[str]) -> Create:
     if mine and rng.random() < 0.95:
         address, leaf = rng.choice(mine)
         label = rng.choice(list(labels_of(leaf, state.plan.labels)))
-        into = dotted(address) if rng.random() < 0.4 else None
-        if into and isinstance(leaf, Many) and rng.random() < 0.5:
-            into += "/+"
+        into = rng.choice((None, None, None, dotted(address), way_into(address, leaf)))
     after: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     if rng.random() < 0.25 and (not state.plan.auto or any_dots(state)):

@@ -17,9 +17,11 @@ import attrs
 
 from .oracle_final import Final, canonical
 from .oracle_parts import (
+    DOTS_COST,
     LATER,
     Address,
     Births,
+    Filling,
     Many,
     Node,
     Parts,
@@ -70,7 +72,7 @@ class Search(Parts):
         super().__init__()
         self.orders: dict[State, dict[Vertex, frozenset[Vertex]]] = {}
         self.finishes: dict[tuple[Look, int], bool] = {}
-        self.all_ways: dict[tuple[Node, tuple[str, ...], bool], list[tuple[Births, Node]]] = {}
+        self.all_ways: dict[Hashable, list[tuple[Births, Node]]] = {}
 
     # What a moment is.
 
@@ -234,7 +236,7 @@ class Search(Parts):
         """Go through all that one creation in a leaf can lead to."""
         node = look.holes[at]
         wanted = tuple(labels_of(leaf, anything)) if only is None else (only,)
-        for births, new in self.ways(leaf, wanted, auto=look.plan.auto):
+        for births, new in self.ways(leaf, wanted, anything, auto=look.plan.auto):
             whole = swap(node, address, new)
             yield from self.born(
                 attrs.evolve(look, holes=(*look.holes[:at], whole, *look.holes[at + 1 :])), births
@@ -263,26 +265,27 @@ class Search(Parts):
             if isinstance(guard, Only) and self.in_scope(state, guard, by)
         )
 
-    def ways(self, leaf: Node, labels: tuple[str, ...], *, auto: bool) -> list[tuple[Births, Node]]:
+    def ways(
+        self, leaf: Node, labels: tuple[str, ...], anything: tuple[str, ...], *, auto: bool
+    ) -> list[tuple[Births, Node]]:
         """Return all ways to fill a leaf by one creation, with the creations this brings along."""
-        key = (leaf, labels, auto)
+        key = (leaf, labels, anything, auto)
         if key not in self.all_ways:
             found: set[tuple[Births, Node]] = set()
             for who, label in product(owners(leaf), labels):
-                for new in self.grown(leaf, who, label):
+                for cost, _, new in self.grown(leaf, who, label):
+                    if cost >= DOTS_COST and label not in anything:
+                        continue
                     more, whole = self.certain(new) if auto else ((), new)
                     found.add((((label, who), *more), whole))
             self.all_ways[key] = list(found)
         return self.all_ways[key]
 
-    def grown(self, leaf: Node, who: str, label: str) -> Iterator[Node]:
+    def grown(self, leaf: Node, who: str, label: str) -> Iterator[Filling]:
         """Go through a leaf's own fillings; what stands in it are leaves of their own."""
         if isinstance(leaf, Many):
-            ways = self.begin_one(leaf, who, label, LATER + label)
-        else:
-            ways = self.fillings(leaf, who, label, LATER + label)
-        for _, _, new in ways:
-            yield new
+            return self.begin_one(leaf, who, label, LATER + label)
+        return self.fillings(leaf, who, label, LATER + label)
 
     def certain(self, node: Node) -> tuple[Births, Node]:
         """Create what has become certain."""
