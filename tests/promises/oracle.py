@@ -11,8 +11,8 @@ from typing import Literal
 
 import attrs
 
+from .oracle_final import Final
 from .oracle_parts import (
-    WILDCARD_COST,
     Address,
     Choice,
     Many,
@@ -25,9 +25,20 @@ from .oracle_parts import (
     leaves,
     owners,
 )
-from .oracle_search import Search, transitive
-from .oracle_shapes import Closed, Count, Guard, Misread, Only, is_guard, read_guard
+from .oracle_search import Look, Search, transitive
+from .oracle_shapes import (
+    Closed,
+    Count,
+    Guard,
+    Misread,
+    Only,
+    Shape,
+    confused,
+    is_guard,
+    read_guard,
+)
 from .oracle_state import (
+    FRESH,
     AddEdge,
     Close,
     Create,
@@ -48,9 +59,11 @@ from .oracle_state import (
     labels,
     under,
 )
+from .oracle_walk import walked
 
 __all__ = [
     "AddEdge",
+    "Blind",
     "Close",
     "Create",
     "Give",
@@ -110,6 +123,7 @@ class Oracle(Search):
             guards=(Closed(),) if plan.auto else (),
         )
         above = transitive(found.edges)
+        owned: dict[str, list[Shape]] = {}
         holes: list[Node] = []
         for name, shape in found.holes.items():
             owner = found.owners.get(name) or self.nearest(bare, above, f"#{name}")
@@ -117,6 +131,9 @@ class Oracle(Search):
             if task is None or not bare.speaks(task):
                 raise Unfit(f"{name}: {owner} cannot own it")
             holes.append(self.sprout(shape, task.id))
+            owned.setdefault(task.id if plan.auto else name, []).append(shape)
+        if any(map(confused, owned.values())):
+            raise Unfit("a label has several places")
         state = attrs.evolve(bare, holes=tuple(holes))
         if any(u == v for u, v in above) or self.is_deadlocked(state):
             raise Unfit("a cycle")
@@ -160,9 +177,7 @@ class Oracle(Search):
                 return self.said(state, text, by)
             case AddEdge(by=by, u=u, v=v):
                 self.running(state, by)
-                if not self.has_wildcard(state, by):
-                    raise Broken("no edge may be added")
-                return self.judged(self.with_edges(state, by, {(u, v)}))
+                return self.judged(self.tied_up(state, by, u, v))
 
     def running(self, state: State, id: str) -> Task:
         """Return a task that can give commands now."""
@@ -201,19 +216,14 @@ class Oracle(Search):
             raise Refused("unknown id")
         new = self.new_id(state, move.creator, move.label)
         task = Task(new, move.label, move.creator)
-        best: list[State] = []
-        least = WILDCARD_COST
-        for cost, address, placed in self.candidates(state, move, task):
-            if move.into is not None and not _is_on_the_way(address, move.into):
-                continue
-            if not self.fits(placed, task, move):
-                continue
-            best = [*best, placed] if cost == least else [placed] if cost < least else best
-            least = min(cost, least)
-        if len(best) > 1:
-            raise Refused("it could go to several places")
-        if best:
-            grown = self.dots_filled(best[0], task, move)
+        fitting = [
+            (cost, placed)
+            for cost, address, placed in self.candidates(state, move, task)
+            if move.into is None or _is_on_the_way(address, move.into)
+            if self.fits(placed, task, move)
+        ]
+        if fitting:
+            grown = self.dots_filled(self.chosen(fitting), task, move)
         elif move.into is not None and not self.is_address(state, move.into):
             raise Refused("unknown address")
         elif move.into is not None or not self.has_wildcard(state, move.creator):
@@ -224,6 +234,14 @@ class Oracle(Search):
         if not self.may_be(grown, grown.guards, task.label, move.creator):
             raise Broken("it is not among the only tasks")
         return grown
+
+    def chosen(self, fitting: list[tuple[int, State]]) -> State:
+        """Choose the place that costs least, which must be one (rule 10)."""
+        least = min(cost for cost, _ in fitting)
+        best = [placed for cost, placed in fitting if cost == least]
+        if len(best) > 1:
+            raise Refused("it could go to several places")
+        return best[0]
 
     def candidates(
         self, state: State, move: Create, task: Task
@@ -269,6 +287,21 @@ class Oracle(Search):
 
         return attrs.evolve(state, holes=tuple(edit(node, (), inherit) for node in state.holes))
 
+    def tied_up(self, state: State, by: str, u: str, v: str) -> State:
+        """Add an edge: anywhere by a wildcard, within dots by who owns these."""
+        if state.task(u) is None or state.task(v) is None:
+            raise Refused("unknown id")
+        if u in self.order(state)[v]:
+            return state
+        self.edges_allowed(state, by, {(u, v)})
+        for address, leaf in state.leaves():
+            if isinstance(leaf, Wild) and by in leaf.owners and {u, v} <= set(leaf.tasks):
+                order = transitive(leaf.order | {(u, v)})
+                return self.changed(state, {address: attrs.evolve(leaf, order=order)})
+        if not self.has_wildcard(state, by):
+            raise Broken("no edge may be added")
+        return self.with_edges(state, by, {(u, v)})
+
     def with_edges(self, state: State, by: str, edges: set[tuple[str, str]]) -> State:
         """Add edges that a command names."""
         order = self.order(state)
@@ -312,7 +345,7 @@ class Oracle(Search):
 
     def is_address(self, state: State, text: str) -> bool:
         """Tell whether a part of this address has ever been there."""
-        return text.split("/+")[0] in {dotted(each) for each in self.addresses(state)}
+        return text.split("/+", 1)[0] in {dotted(each) for each in self.addresses(state)}
 
     def addresses(self, state: State) -> list[Address]:
         """Return the addresses of all open leaves and of all that stands around them."""
@@ -385,13 +418,13 @@ class Oracle(Search):
                     new[address] = self.left(state, leaf, id, fronts[address])
         return self.changed(state, new)
 
-    def left(self, state: State, leaf: Node, id: str, front: str | None) -> Node:
+    def left(self, state: State, leaf: Node, name: str, front: str | None) -> Node:
         """Return what becomes of a leaf whose owner has ended."""
-        if front is not None and self.may_inherit(state, id, front):
-            return self.hand_over(leaf, id, front)
+        if front is not None and self.may_inherit(state, name, front):
+            return self.hand_over(leaf, name, front)
         if self.owes(leaf):
             raise Broken("something is owed")
-        return self.close(leaf, id)
+        return self.close(leaf, name)
 
     def front(self, state: State, hole: str) -> str | None:
         """Return the one task directly in front of a hole, if it is one."""
@@ -452,8 +485,15 @@ class Oracle(Search):
     def is_alive(self, state: State, address: Address, leaf: Node) -> bool:
         """Tell whether some task can still come into a leaf."""
         at = state.plan.holes.index(address[0])
-        ways = self.filled(self.look(state), at, address[1:], leaf, anything=state.plan.labels)
-        return any(self.can_finish(each) for each in ways)
+        fitting = [
+            glob.replace("*", "x")
+            for guard in state.guards
+            if isinstance(guard, Only)
+            for glob in guard.globs
+        ]
+        anything = (*state.plan.labels, *fitting)
+        ways = self.filled(self.look(state), at, address[1:], leaf, anything=anything)
+        return any(self.can_finish(step) for _, step in ways)
 
     def finishes_with(self, state: State, address: Address, leaf: Node) -> bool:
         """Tell whether the run can finish with another leaf in this place."""
@@ -496,6 +536,37 @@ class Oracle(Search):
             for node in state.holes
             for _, leaf in leaves(node, ())
         )
+
+    # What may come.
+
+    def finals(self, state: State, limit: int) -> frozenset[Final]:
+        """Return all final graphs of a closed run with at most so many further tasks.
+
+        Dots are filled with the label `Z` only: it stands for any.
+        """
+        return walked(self, state, limit) if has_dots(state) else super().finals(state, limit)
+
+
+def has_dots(state: State) -> bool:
+    """Tell whether there are dots that may still be filled: then all is much slower."""
+    return any(FRESH in labels_of(leaf, (FRESH,)) for _, leaf in state.leaves())
+
+
+class Blind(Oracle):
+    """The rules, but nobody looks ahead: what leads nowhere is found out by going there."""
+
+    def can_finish(self, look: Look, further: int = 0) -> bool:
+        """Tell only whether a guard is exceeded now."""
+        del further
+        return not self.exceeded(look)
+
+    def settled(self, state: State) -> State:
+        """Close nothing early."""
+        return state
+
+    def finals(self, state: State, limit: int) -> frozenset[Final]:
+        """Return all final graphs by trying every move."""
+        return walked(self, state, limit)
 
 
 def _with(state: State, task: Task) -> State:

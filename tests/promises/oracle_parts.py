@@ -18,8 +18,7 @@ from .oracle_shapes import Alt, Dots, Lab, Row, Shape, Times, first_name, places
 
 Address = tuple[str, ...]
 LATER = "?"  # how the id of a task begins that a search has thought up
-DOTS_COST = 1_000  # a named place goes before dots,
-WILDCARD_COST = 1_000_000  # and a declared hole before the wildcard of an open run
+DOTS_COST = 1_000  # a named place goes before dots
 
 
 @attrs.frozen(cache_hash=True)
@@ -168,7 +167,7 @@ def labels_of(leaf: Node, anything: Iterable[str]) -> Iterable[str]:
             inside = shape
         case _:
             return anything
-    found = list(places(inside))
+    found = [place for place, _ in places(inside)]
     names = {each.name for each in found if isinstance(each, Lab)}
     return sorted(names.union(anything) if any(isinstance(each, Dots) for each in found) else names)
 
@@ -297,13 +296,17 @@ class Parts:
             case Many(parts=parts, shape=shape):
                 for key, part in parts:
                     yield from self.heirs(part, front, (*address, key, *step(part)))
-                    front = front if shape.beside else self.end(part, front)
+                    front = front if shape.beside else self.round_end(part, front)
             case Choice(options=options):
                 address = (*address, first_name(Alt(options)))
             case _:
                 pass
         if is_open(node):
             yield address, front
+
+    def round_end(self, part: Node, front: str | None) -> str | None:
+        """Return the one task in front of the next round of a loop."""
+        return self.end(part, front)
 
     def end(self, node: Node, front: str | None) -> str | None:
         """Return the one task in which a part ends, if it is one; an empty group is not there."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from random import Random
 
 from .oracle import Oracle
-from .oracle_parts import Wild, labels_of, owners, way_into
-from .oracle_shapes import Misread
+from .oracle_parts import Address, Node, Wild, labels_of, owners, way_into
+from .oracle_shapes import Closed, Misread
 from .oracle_state import (
     AddEdge,
     Close,
@@ -29,6 +29,7 @@ from .oracle_state import (
     dotted,
 )
 
+FURTHER_MAX = 6  # about so many tasks are created
 SUFFIXES = ("*", "*", "*", "+", "?", "?", "{2,3}", "{1,2}", "{2}")
 
 
@@ -59,28 +60,28 @@ def flow_scenario(rng: Random) -> Scenario:
 
 
 def python_scenario(rng: Random) -> Scenario:
-    """Make tasks and holes as Python code declares them."""
-    tasks: list[tuple[str, tuple[str, ...]]] = [("A", ()), ("B", ("A",))]
-    if rng.random() < 0.4:
-        tasks.insert(1, ("C", ("A",)))
+    """Make tasks and holes as Python code declares them; owners need not be in front."""
+    tasks: list[tuple[str, tuple[str, ...]]] = [("A", ()), ("B", rng.choice(((), ("A",))))]
+    if rng.random() < 0.5:
+        tasks.insert(1, ("C", rng.choice(((), ("A",)))))
+    ids = [task for task, _ in tasks if task != "B"]
     names = list("MNK")
     rng.shuffle(names)
     holes: list[Hole] = []
     for number in range(rng.choice((0, 1, 1, 1, 2))):
-        after = rng.choice((("A",), (tasks[1][0],) if len(tasks) > 2 else ("A",)))
+        after: tuple[str, ...] = (rng.choice(ids),) if rng.random() < 0.9 else ()
         if holes and rng.random() < 0.4:
             after = (f"#{holes[0][0]}",)
         before = ("B",) if rng.random() < 0.8 else ()
-        owner = "A" if rng.random() < 0.3 else None
+        owner = rng.choice(ids) if rng.random() < 0.5 else None
         if names:
             holes.append((f"h{number}", expression(rng, names)[0], after, before, owner))
-    closed = rng.random() < 0.5
-    text = " ".join(hole[1] for hole in holes) + " A B"
+    text = " ".join([hole[1] for hole in holes] + [*ids, "B"])
     return Scenario(
         tasks=tuple(tasks),
         holes=tuple(holes),
         guards=guards(rng, text),
-        closed=closed,
+        closed=rng.random() < 0.5,
         sealed=rng.random() < 0.04,
         mute=frozenset(name for name in "MNKCB" if rng.random() < 0.07),
     )
@@ -89,7 +90,7 @@ def python_scenario(rng: Random) -> Scenario:
 def expression(rng: Random, names: list[str], depth: int = 0) -> tuple[str, str]:
     """Make a shape of some of the names, each used once, and say what sort it is."""
     draw = rng.random()
-    if not names or rng.random() < 0.04:
+    if not names or rng.random() < 0.02:
         return "...", "dots"
     if depth > 2 or (depth and draw < 0.4):
         return names.pop(), "name"
@@ -103,13 +104,11 @@ def expression(rng: Random, names: list[str], depth: int = 0) -> tuple[str, str]
     if draw < 0.7:
         body, _ = expression(rng, names, depth + 1)
         return f"loop({body})" + rng.choice(("", "*", "{1,2}", "{0,2}")), "loop"
-    sides = [grouped(expression(rng, names, depth + 1))]
-    if names:
-        sides.append(grouped(expression(rng, names, depth + 1)))
+    first = expression(rng, names, depth + 1)
     sign, sort = rng.choice(((" -> ", "seq"), (" -> ", "seq"), (" & ", "par"), (" | ", "alt")))
-    if len(sides) < 2:
-        sides.append("()" if sort == "alt" else grouped(expression(rng, names, depth + 1)))
-    return sign.join(sides), sort
+    if names:
+        return grouped(first) + sign + grouped(expression(rng, names, depth + 1)), sort
+    return (f"{grouped(first)} | ()", "alt") if sort == "alt" else first
 
 
 def grouped(made: tuple[str, str]) -> str:
@@ -143,60 +142,77 @@ def guard(rng: Random, text: str, scopes: tuple[str, ...] = ("A",)) -> str:
 
 
 def random_move(oracle: Oracle, state: State, rng: Random) -> Move:
-    """Make a move that could mean something here: mostly creations, ends late."""
+    """Make a move that could mean something here, mostly one that changes the state."""
+    for _ in range(rng.choice((0, 0, 4, 4, 8))):
+        move = any_move(oracle, state, rng)
+        if oracle.apply(state, move)[0] == "ok":
+            return move
+    return any_move(oracle, state, rng)
+
+
+def any_move(oracle: Oracle, state: State, rng: Random) -> Move:
+    """Make a move: mostly creations, ends late."""
     running = [task.id for task in state.tasks if task.state == "running"]
     ready = sorted(oracle.startable(state))
     draw = rng.random()
-    if ready and (not running or draw < 0.3):
+    if ready and (not running or draw < 0.25):
         return Start(rng.choice(ready))
-    if not running:
-        return promise(state, rng)
-    if draw < 0.7:
-        return creation(state, rng, running)
-    if draw < 0.75:
-        return promise(state, rng, by=rng.choice((None, rng.choice(running))))
+    if not running or draw > 0.97:
+        return promise(state, rng, by=rng.choice((None, *running)))
     owned = [
-        (dotted(address), who)
+        (address, leaf, who)
         for address, leaf in state.leaves()
         for who in owners(leaf)
-        if who in running
+        if state.speaks_now(who)
     ]
-    if owned and draw < 0.88:
-        address, who = rng.choice(owned)
-        address = address if rng.random() < 0.7 else address.split("/")[0]
-        heirs = [task.id for task in state.tasks if who in state.chain(task.id)]
-        if heirs and draw < 0.81:
-            return Give(who, address, rng.choice(heirs))
-        return Close(who, address)
-    if draw < 0.91 and len(state.tasks) > 1:
+    created = sum(task.creator is not None for task in state.tasks)
+    if created > FURTHER_MAX and draw < 0.75:
+        draw = 0.75 + draw / 3
+    if draw < (0.7 if Closed() in state.guards else 0.55) and owned:
+        return creation(state, rng, *rng.choice(owned))
+    if draw < 0.75:
+        who = rng.choice(running)
+        return Create(who, rng.choice(state.plan.labels), None, *sides(state, rng))
+    if draw < 0.85 and owned:
+        return decision(state, rng, *rng.choice(owned))
+    if draw < 0.88 and len(state.tasks) > 1:
         u, v = rng.sample([task.id for task in state.tasks], 2)
         if u not in oracle.order(state)[v]:
             return AddEdge(rng.choice(running), u, v)
-    return Succeed(rng.choice(running))
+    busy = {who for _, _, who in owned}
+    idle = [each for each in running if each not in busy]
+    return Succeed(rng.choice(idle if idle and rng.random() < 0.8 else running))
 
 
-def creation(state: State, rng: Random, running: list[str]) -> Create:
-    """Make a creation, mostly one that has a place."""
-    speaking = [each for each in running if state.speaks_now(each)] or running
-    who = rng.choice(speaking)
-    mine = [(address, leaf) for address, leaf in state.leaves() if who in owners(leaf)]
-    label, into = rng.choice(state.plan.labels), None
-    if mine and rng.random() < 0.95:
-        address, leaf = rng.choice(mine)
-        label = rng.choice(list(labels_of(leaf, state.plan.labels)))
-        into = rng.choice((None, None, None, dotted(address), way_into(address, leaf)))
-    after: tuple[str, ...] = ()
-    before: tuple[str, ...] = ()
-    if rng.random() < 0.25 and (not state.plan.auto or any_dots(state)):
-        others = [task.id for task in state.tasks]
-        after = tuple(rng.sample(others, rng.choice((0, 1, 1, 2)) % (len(others) + 1)))
-        before = tuple(rng.sample(others, rng.choice((0, 0, 1))))
+def creation(state: State, rng: Random, address: Address, leaf: Node, who: str) -> Create:
+    """Make a creation that has a place, at times with an address or with an order."""
+    label = rng.choice(list(labels_of(leaf, state.plan.labels)))
+    into = rng.choice((None, None, None, None, dotted(address), way_into(address, leaf)))
+    if isinstance(leaf, Wild) and rng.random() < 0.5:
+        some = [*leaf.tasks, *sides(state, rng)[0]]
+        after = tuple(each for each in some if rng.random() < 0.4)
+        before = tuple(each for each in leaf.tasks if rng.random() < 0.3)
+        return Create(who, label, into, after, before)
+    after, before = sides(state, rng) if rng.random() < 0.1 else ((), ())
     return Create(who, label, into, after, before)
 
 
-def any_dots(state: State) -> bool:
-    """Tell whether there are dots that can be filled."""
-    return any(isinstance(leaf, Wild) for _, leaf in state.leaves())
+def decision(state: State, rng: Random, address: Address, leaf: Node, who: str) -> Move:
+    """Close a part or what is around it, or give it to somebody."""
+    place = dotted(address if rng.random() < 0.7 else address[:1])
+    everybody = [task.id for task in state.tasks]
+    heirs = [each for each in everybody if who in state.chain(each)]
+    if heirs and rng.random() < 0.6:
+        deep = [each for each in heirs if len(state.chain(each)) > 1] or heirs
+        return Give(who, place, rng.choice(rng.choice((deep, heirs, heirs, everybody))))
+    return Close(who, place)
+
+
+def sides(state: State, rng: Random) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Choose what to name in `after` and `before`."""
+    others = [task.id for task in state.tasks]
+    after = rng.sample(others, min(len(others), rng.choice((0, 1, 1, 2))))
+    return tuple(after), tuple(rng.sample(others, rng.choice((0, 0, 1))))
 
 
 def promise(state: State, rng: Random, by: str | None = None) -> Promise:

@@ -27,7 +27,6 @@ from .oracle_parts import (
     Parts,
     Place,
     Vertex,
-    Wild,
     edit,
     labels_of,
     leaves,
@@ -35,7 +34,7 @@ from .oracle_parts import (
     swap,
 )
 from .oracle_shapes import Closed, Count, Edges, Guard, Only, matches
-from .oracle_state import FRESH, Edge, Plan, State
+from .oracle_state import Edge, Plan, State
 
 FURTHER_MAX = 6  # how many tasks a search adds where a guard says "at least … by T"
 
@@ -63,6 +62,10 @@ def transitive(pairs: Iterable[Edge]) -> frozenset[Edge]:
         if not more:
             return frozenset(closed)
         closed |= more
+
+
+def _put(look: Look, at: int, node: Node) -> Look:
+    return attrs.evolve(look, holes=(*look.holes[:at], node, *look.holes[at + 1 :]))
 
 
 class Search(Parts):
@@ -104,14 +107,14 @@ class Search(Parts):
             state is not None and guard.scope in state.chain(creator) | {creator}
         )
 
-    def has_wildcard(self, state: State, id: str) -> bool:
+    def has_wildcard(self, state: State, name: str) -> bool:
         """Tell whether a task may create outside the holes."""
-        task = state.task(id)
+        task = state.task(name)
         return (
             task is not None
             and state.speaks(task)
             and not any(
-                isinstance(guard, Closed) and self.in_scope(state, guard, id)
+                isinstance(guard, Closed) and self.in_scope(state, guard, name)
                 for guard in state.guards
             )
         )
@@ -158,11 +161,7 @@ class Search(Parts):
         """Search: every finish needs what is owed first, so try each way to create that."""
         if self.exceeded(look):
             return False
-        unmet = [
-            guard
-            for guard, number in zip(look.guards, look.tally, strict=True)
-            if isinstance(guard, Count) and number < guard.low
-        ]
+        unmet = self.unmet(look)
         owed = next(
             (
                 (at, address, leaf)
@@ -172,17 +171,19 @@ class Search(Parts):
             ),
             None,
         )
-        if any(guard.scope for guard in unmet):
-            wanted = tuple({guard.glob for guard in unmet})
-            steps = self.growth(look, anything=wanted) if further else iter(())
+        if look.kin is not None and any(guard.scope for guard in unmet):
+            if not further or any(self.is_hopeless(look, look.kin, guard) for guard in unmet):
+                return False
+            steps = [*self.towards(look, unmet), *self.given(look, look.kin)]
+            steps.sort(key=self.missing)
             return any(self.can_finish(each, further - 1) for each in steps)
         if owed is not None:
-            steps = self.filled(look, *owed, anything=())
+            ways = self.filled(look, *owed, anything=())
         elif unmet:
-            steps = self.growth(look, anything=(unmet[0].glob,), only=unmet[0].glob)
+            ways = self.creations(look, (unmet[0].glob,), only=unmet[0].glob)
         else:
             return True
-        return any(self.can_finish(each, further) for each in steps)
+        return any(self.can_finish(step, further) for _, step in ways)
 
     def exceeded(self, look: Look) -> bool:
         """Tell whether there are more tasks than a guard allows."""
@@ -191,14 +192,23 @@ class Search(Parts):
             for guard, number in zip(look.guards, look.tally, strict=True)
         )
 
+    def unmet(self, look: Look) -> list[Count]:
+        """Return the guards that ask for more tasks than there are."""
+        return [
+            guard
+            for guard, number in zip(look.guards, look.tally, strict=True)
+            if isinstance(guard, Count) and number < guard.low
+        ]
+
+    def missing(self, look: Look) -> int:
+        """Count the tasks that guards ask for and that are not there."""
+        return sum(guard.low - look.tally[look.guards.index(guard)] for guard in self.unmet(look))
+
     def at_rest(self, look: Look) -> bool:
         """Tell whether nothing is owed and no guard asks for more."""
         return (
             not self.exceeded(look)
-            and not any(
-                isinstance(guard, Count) and number < guard.low
-                for guard, number in zip(look.guards, look.tally, strict=True)
-            )
+            and not self.unmet(look)
             and not any(self.owes(leaf) for node in look.holes for _, leaf in leaves(node, ()))
         )
 
@@ -211,17 +221,20 @@ class Search(Parts):
 
         `anything` are the labels that dots are tried with, `only` limits all to one label.
         """
+        for _, step in self.creations(look, anything, only):
+            yield step
+        if look.kin is not None:
+            yield from self.given(look, look.kin)
+
+    def creations(
+        self, look: Look, anything: tuple[str, ...], only: str | None = None
+    ) -> Iterator[tuple[Births, Look]]:
+        """Go through all that one creation can lead to, with all that it creates."""
         for at, node in enumerate(look.holes):
             for address, leaf in leaves(node, ()):
                 yield from self.filled(look, at, address, leaf, anything=anything, only=only)
-        for who in look.speakers:
-            for label in anything:
-                yield from self.born(look, ((label, who),))
-        if look.kin is not None and any(
-            isinstance(guard, Count) and guard.scope and number < guard.low
-            for guard, number in zip(look.guards, look.tally, strict=True)
-        ):
-            yield from self.given(look, look.kin)
+        for who, label in product(look.speakers, anything):
+            yield from self.born(look, ((label, who),))
 
     def filled(
         self,
@@ -232,17 +245,14 @@ class Search(Parts):
         *,
         anything: tuple[str, ...],
         only: str | None = None,
-    ) -> Iterator[Look]:
+    ) -> Iterator[tuple[Births, Look]]:
         """Go through all that one creation in a leaf can lead to."""
         node = look.holes[at]
         wanted = tuple(labels_of(leaf, anything)) if only is None else (only,)
         for births, new in self.ways(leaf, wanted, anything, auto=look.plan.auto):
-            whole = swap(node, address, new)
-            yield from self.born(
-                attrs.evolve(look, holes=(*look.holes[:at], whole, *look.holes[at + 1 :])), births
-            )
+            yield from self.born(_put(look, at, swap(node, address, new)), births)
 
-    def born(self, look: Look, births: Births) -> Iterator[Look]:
+    def born(self, look: Look, births: Births) -> Iterator[tuple[Births, Look]]:
         """Count tasks that are created, unless a guard does not let them be."""
         if all(self.may_be(look.kin, look.guards, label, by) for label, by in births):
             tally = tuple(
@@ -255,7 +265,7 @@ class Search(Parts):
                 )
                 for guard, number in zip(look.guards, look.tally, strict=True)
             )
-            yield attrs.evolve(look, tally=tally)
+            yield births, attrs.evolve(look, tally=tally)
 
     def may_be(self, state: State | None, guards: tuple[Guard, ...], label: str, by: str) -> bool:
         """Tell whether "only tasks …" allows a creation."""
@@ -300,17 +310,58 @@ class Search(Parts):
         new = edit(node, (), make)
         return tuple(births), new
 
-    def given(self, look: Look, kin: State) -> Iterator[Look]:
-        """Go through all that giving one leaf to somebody can lead to."""
+    # Where a guard says "at least … by T", it matters who creates what.
+
+    def towards(self, look: Look, unmet: list[Count]) -> Iterator[Look]:
+        """Go through the creations that are owed or could help to what the guards ask for."""
+        wanted = tuple(sorted({guard.glob for guard in unmet}))
         for at, node in enumerate(look.holes):
             for address, leaf in leaves(node, ()):
-                for who, task in product(owners(leaf), kin.tasks):
-                    if who in kin.chain(task.id) and kin.speaks(task):
-                        new = self.hand_over(leaf, who, task.id)
-                        whole = swap(node, address, new)
-                        if new != leaf and not self.is_behind(look, kin, at, address, task.id):
-                            holes = (*look.holes[:at], whole, *look.holes[at + 1 :])
-                            yield attrs.evolve(look, holes=holes)
+                if self.owes(leaf) or set(wanted) & set(labels_of(leaf, wanted)):
+                    for _, step in self.filled(look, at, address, leaf, anything=wanted):
+                        yield step
+        for who, label in product(look.speakers, wanted):
+            if any(label == each.glob and self.in_scope(look.kin, each, who) for each in unmet):
+                yield from (step for _, step in self.born(look, ((label, who),)))
+
+    def given(self, look: Look, kin: State) -> Iterator[Look]:
+        """Go through the givings of one leaf to somebody whose creations a guard asks for."""
+        asked = [guard for guard in self.unmet(look) if guard.scope]
+        for at, node in enumerate(look.holes if asked else ()):
+            for address, leaf in leaves(node, ()):
+                useful = [each for each in asked if each.glob in labels_of(leaf, (each.glob,))]
+                for who, to in self.heirs_of(look, kin, at, address, leaf):
+                    if any(self.in_scope(kin, guard, to) for guard in useful):
+                        yield _put(look, at, swap(node, address, self.hand_over(leaf, who, to)))
+
+    def heirs_of(
+        self, look: Look, kin: State, at: int, address: Address, leaf: Node
+    ) -> Iterator[tuple[str, str]]:
+        """Go through those who can be given a leaf, each with who gives it."""
+        for who, task in product(owners(leaf), kin.tasks):
+            lives = who in kin.chain(task.id) and kin.speaks(task)
+            if lives and not self.is_behind(look, kin, at, address, task.id):
+                yield who, task.id
+
+    def is_hopeless(self, look: Look, kin: State, guard: Count) -> bool:
+        """Tell at once that what a guard asks for cannot come: nobody could, or nobody may."""
+        missing = guard.low - look.tally[look.guards.index(guard)]
+        if any(
+            isinstance(other, Count)
+            and other.high is not None
+            and other.scope in (None, guard.scope)
+            and matches(other.glob, guard.glob)
+            and number + missing > other.high
+            for other, number in zip(look.guards, look.tally, strict=True)
+        ):
+            return True
+        able = set(look.speakers)
+        for at, node in enumerate(look.holes):
+            for address, leaf in leaves(node, ()):
+                if guard.glob in labels_of(leaf, (guard.glob,)):
+                    able |= {*owners(leaf)}
+                    able |= {to for _, to in self.heirs_of(look, kin, at, address, leaf)}
+        return not any(self.in_scope(kin, guard, each) for each in able)
 
     def is_behind(self, look: Look, kin: State, at: int, address: Address, id: str) -> bool:
         """Tell whether a task waits for a leaf to close."""
@@ -327,16 +378,27 @@ class Search(Parts):
             reached |= {v for u, v in kin.edges if u in reached}
         return homes.get(id, id) in reached
 
+    def may_labels(self, state: State) -> frozenset[str]:
+        """Return the labels, of those that are mentioned and one more, that may still be created.
+
+        What may come later may also come next: its owner has the part already.
+        """
+        look = self.look(state)
+        looks = [look]
+        if look.kin is not None:
+            looks += self.given(look, look.kin)
+        return frozenset(
+            label
+            for each in looks
+            for births, step in self.creations(each, state.plan.labels)
+            if self.can_finish(step)
+            for label, _ in births
+        )
+
     # With which graphs it can finish.
 
-    def finals(
-        self, state: State, limit: int, anything: tuple[str, ...] = (FRESH,)
-    ) -> frozenset[Final]:
-        """Return all final graphs of a closed run with at most so many further tasks.
-
-        Dots are filled with the labels of `anything` only.
-        """
-        started = frozenset(task.id for task in state.tasks if task.state != "pending")
+    def finals(self, state: State, limit: int) -> frozenset[Final]:
+        """Return all final graphs of a closed run without dots: at most so many further tasks."""
         now = {task.id: task.label for task in state.tasks}
         above = self.tops(state)
         found: set[Final] = set()
@@ -350,58 +412,12 @@ class Search(Parts):
             if self.at_rest(look):
                 found.add(self.final(look, now, above))
             if self.further(look) < limit:
-                edge += self.growth(look, anything=anything)
-                edge += self.ordered(look, now, started, anything)
+                edge += self.growth(look, anything=())
         return frozenset(found)
 
     def further(self, look: Look) -> int:
         """Count the tasks that a search has thought up."""
         return sum(ref[0] == LATER for node in look.holes for ref in self.poset(node)[0])
-
-    def ordered(
-        self,
-        look: Look,
-        now: dict[str, str],
-        started: frozenset[str],
-        anything: tuple[str, ...],
-    ) -> Iterator[Look]:
-        """Go through the creations in dots that name others there in `after` and `before`."""
-        for at, node in enumerate(look.holes):
-            for address, leaf in leaves(node, ()):
-                if not isinstance(leaf, Wild):
-                    continue
-                several = leaf.owners if look.kin else leaf.owners[:1]
-                for who, label in product(several, anything):
-                    for new in self.woven(leaf, look.guards, now, started, label):
-                        whole = swap(node, address, new)
-                        holes = (*look.holes[:at], whole, *look.holes[at + 1 :])
-                        yield from self.born(attrs.evolve(look, holes=holes), ((label, who),))
-
-    def woven(
-        self,
-        leaf: Wild,
-        guards: tuple[Guard, ...],
-        now: dict[str, str],
-        started: frozenset[str],
-        label: str,
-    ) -> Iterator[Wild]:
-        """Go through the places in the order of dots that a new task can be given by commands."""
-        ref = f"{LATER}{label}#{len(leaf.tasks)}"
-        named = {each: now.get(each) or each[1:].split("#")[0] for each in leaf.tasks}
-        for sides in product(("", "after", "before"), repeat=len(leaf.tasks)):
-            after = [v for v, side in zip(leaf.tasks, sides, strict=True) if side == "after"]
-            before = [v for v, side in zip(leaf.tasks, sides, strict=True) if side == "before"]
-            asked = [(named[v], label) for v in after] + [(label, named[v]) for v in before]
-            order = transitive(
-                {*leaf.order, *((v, ref) for v in after), *((ref, v) for v in before)}
-            )
-            if (
-                asked
-                and not started & set(before)
-                and all(self.edge_may_be(None, guards, pair, "") for pair in asked)
-                and not any((v, u) in order for u, v in order)
-            ):
-                yield attrs.evolve(leaf, tasks=(*leaf.tasks, ref), order=order)
 
     def edge_may_be(
         self, state: State | None, guards: tuple[Guard, ...], pair: tuple[str, str], by: str

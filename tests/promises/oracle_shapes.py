@@ -6,7 +6,7 @@ Part of the oracle: it shares nothing with the package and must not import it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import chain, count
 
@@ -22,10 +22,11 @@ class Misread(ValueError):
 
 @attrs.frozen(cache_hash=True)
 class Lab:
-    """One task. `key` is the name of its place (see `keyed`)."""
+    """One task. `key` is the name of its place (see `keyed`), `named` if the text gives it."""
 
     name: str
     key: str = ""
+    named: bool = False
 
 
 @attrs.frozen(cache_hash=True)
@@ -174,7 +175,7 @@ class Reader:
             self.take(")")
             return inner
         name = self.name()
-        return Lab(self.name(), key=name) if self.given("=") else Lab(name)
+        return Lab(self.name(), key=name, named=True) if self.given("=") else Lab(name)
 
 
 def is_map(shape: Shape) -> bool:
@@ -208,8 +209,8 @@ def keyed(shape: Shape, taken: set[str]) -> Shape:
     The instances of a map and the rounds of a loop have names of their own.
     """
     match shape:
-        case Lab(name=name, key=key):
-            return Lab(name, unused(key or name, taken))
+        case Lab(name=name, key=key, named=named):
+            return Lab(name, unused(key or name, taken), named)
         case Dots():
             return Dots(unused("any", taken))
         case Row(items=items):
@@ -229,22 +230,32 @@ def unused(name: str, taken: set[str]) -> str:
     return free
 
 
-def places(shape: Shape) -> Iterator[Lab | Dots]:
-    """Go through the names and dots of a shape, in the order of the text."""
+def places(shape: Shape, depth: int = 0) -> Iterator[tuple[Lab | Dots, int]]:
+    """Go through the names and dots of a shape, each with how many maps and loops it is in."""
     match shape:
         case Row(items=inside) | Alt(options=inside):
             for each in inside:
-                yield from places(each)
+                yield from places(each, depth)
         case Times(body=body):
-            yield from places(body)
+            yield from places(body, depth + 1)
         case _:
-            yield shape
+            yield shape, depth
+
+
+def confused(shapes: Iterable[Shape]) -> list[str]:
+    """Return the labels that could never be placed without an address, and have none."""
+    found: dict[tuple[str, int], list[bool]] = {}
+    for shape in shapes:
+        for place, depth in places(shape):
+            if isinstance(place, Lab):
+                found.setdefault((place.name, depth), []).append(place.named)
+    return [label for (label, _), named in found.items() if len(named) > 1 and not all(named)]
 
 
 def first_name(shape: Shape) -> str:
     """Return what a part is called after: the first place in it; nothing if it is empty."""
-    for each in places(shape):
-        return each.key
+    for place, _ in places(shape):
+        return place.key
     return ""
 
 

@@ -97,6 +97,11 @@ class State:
             return frozenset()
         return self.chain(task.creator) | {task.creator}
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether every task is done."""
+        return all(task.state == "done" for task in self.tasks)
+
     def trees(self) -> Iterator[tuple[str, Node]]:
         """Go through the holes with their ids."""
         yield from zip(self.plan.holes, self.holes, strict=True)
@@ -237,7 +242,7 @@ def labels(scenario: Scenario, found: Declared) -> tuple[str, ...]:
     """Return every label that a scenario mentions, in its guards too."""
     names = set(found.tasks) | {FRESH}
     for shape in found.holes.values():
-        names |= {each.name for each in places(shape) if isinstance(each, Lab)}
+        names |= {place.name for place, _ in places(shape) if isinstance(place, Lab)}
     for text in scenario.guards:
         if is_guard(text):
             names |= set(re.findall(r"\b[A-Z]\w*\b", text))
