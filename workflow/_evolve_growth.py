@@ -195,7 +195,7 @@ def _hole_closed(run: Run, event: ev.HoleClosed) -> list[Task]:
 
 
 def _hole_narrowed(run: Run, event: ev.HoleNarrowed) -> list[Task]:
-    narrow(run, _part(run, event.hole), shape_of(event.shape))
+    narrow(run, _part(run, event.hole), parse_shape(event.shape, narrowed=True))
     return []
 
 

@@ -70,7 +70,7 @@ def _into(part: Part) -> list[str]:
     if isinstance(part.shape, Loop) and part.begun:
         # Each round runs after the one before it, and what comes next after the last.
         return _names(part.tail) if part.closed else [part.id]
-    inside = [each for each in part.before if each not in part.starts or isinstance(each, Hole)]
+    inside = [each for each in part.before if each not in part.starts]
     inside += [each for each in part.ends if each in part.starts]
     found = _names(inside)
     if not part.closed:

@@ -38,13 +38,17 @@ _SUFFIXES = "*+?"
 _DEFINITION = 'a name and "=", as in "where X = A -> B"'
 
 
-def parse_shape(text: str) -> Shape:
+def parse_shape(text: str, *, narrowed: bool = False) -> Shape:
     """Read a shape.
+
+    Args:
+        text: What is written.
+        narrowed: Whether it is what is left of another shape: then maps may stand in maps.
 
     Raises:
         ShapeError: The text is no shape, or one that is refused; the message says where and why.
     """
-    return _Parser(text).shape()
+    return _Parser(text, narrowed=narrowed).shape()
 
 
 def _is_many(item: Shape) -> bool:
@@ -55,8 +59,9 @@ def _is_many(item: Shape) -> bool:
 class _Parser:
     """One reading of one text; `at` is the token that comes next."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, narrowed: bool = False) -> None:
         self.text = text
+        self.narrowed = narrowed
         self.tokens = tokenize(text, "shape")
         self.at = 0
         self.depth = 0
@@ -182,7 +187,7 @@ class _Parser:
         if suffix.is_sign("?"):
             return optional(item)
         shape = times(item, *bounds)
-        if _is_many(item) and isinstance(shape, Map):
+        if _is_many(item) and isinstance(shape, Map) and not self.narrowed:
             self._refuse(
                 suffix,
                 f'found {suffix} around "{item}" alone; leave one of the two out, '

@@ -150,10 +150,17 @@ def swap(node: Node, address: Address, new: Node) -> Node:
 
 
 def many(node: Many, parts: tuple[tuple[str, Node], ...]) -> Many:
-    """Give a map its instances; a search does not care about the order of those it thought up."""
-    if node.shape.beside and parts and parts[-1][0].startswith(LATER):
-        parts = tuple(sorted(parts, key=lambda each: (each[0].startswith(LATER), hash(each[1]))))
-    return attrs.evolve(node, parts=parts)
+    """Give a map its instances, or a loop its rounds.
+
+    Those that a search has thought up are numbered, or two would share an address; a map does not
+    care about their order.
+    """
+    real = [each for each in parts if not each[0].startswith(LATER)]
+    thought = [part for key, part in parts if key.startswith(LATER)]
+    if node.shape.beside:
+        thought.sort(key=hash)
+    numbered = [(f"{LATER}{number}", part) for number, part in enumerate(thought)]
+    return attrs.evolve(node, parts=(*real, *numbered))
 
 
 def labels_of(leaf: Node, anything: Iterable[str]) -> Iterable[str]:
