@@ -172,9 +172,10 @@ def _tip(node: Node) -> list[str]:
 
 
 def _edge(names: Mapping[str, str], edge: Edge, unsure: set[str], joints: set[str]) -> str:
-    lines = wrapped(edge.label, 24, 2) if edge.label else ()
-    told = [f"label=<{'<BR/>'.join(f'&#160;{_html(line)}&#160;' for line in lines)}>"]
-    told = told if lines else []
+    told: list[str] = []
+    if edge.label:
+        lines = [f"&#160;{_html(line)}&#160;" for line in wrapped(edge.label, 24, 2)]
+        told.append(f"label=<{'<BR/>'.join(lines)}>")
     if edge.kind == "may":
         told.append("style=dotted constraint=false penwidth=1.4 arrowhead=vee")
     elif edge.source in unsure or edge.target in unsure:
@@ -183,8 +184,8 @@ def _edge(names: Mapping[str, str], edge: Edge, unsure: set[str], joints: set[st
         told.append("arrowhead=none")
     if edge.colour is not None:
         told.append(f'color="{readable(edge.colour)}" penwidth=2')
-    attributes = f" [{' '.join(told)}]" if told else ""
-    return f"  {names[edge.source]} -> {names[edge.target]}{attributes}"
+    tip = f"tooltip={_quoted(f'{edge.source} → {edge.target}')}"
+    return f"  {names[edge.source]} -> {names[edge.target]} [{' '.join([*told, tip])}]"
 
 
 # --- unfolded holes -------------------------------------------------------------------------------

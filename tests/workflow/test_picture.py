@@ -68,7 +68,7 @@ def test_a_run_is_shown_with_states_attempts_and_holes(play: type[Play]) -> None
         *(("a", "b"), ("b", "c"), ("a", "#h"), ("b", "#h"), ("#h", "c"))
     }
     dot = shown.to_dot()
-    assert "n0 -> n3 [style=dashed]" in dot
+    assert 'n0 -> n3 [style=dashed tooltip="a → #h"]' in dot
     assert "<B>a</B><BR/>" in dot
     assert "✓ succeeded · attempt 2" in dot
     assert 'n0[["a<br/>✓ succeeded · attempt 2"]]:::succeeded' in shown.to_mermaid()
