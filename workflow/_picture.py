@@ -192,13 +192,13 @@ class _Drawing:
     def _drawn_may(
         self, may: Sequence[tuple[str, str]] | None, firsts: set[str], folded: Folded
     ) -> list[Edge]:
+        """Return the may-edges that are drawn: all of them or, where that is too much, none."""
         if may is None or len(may) > MAY_MAX:
             return []
-        return [
-            Edge(source=source, target=target, kind="may")
-            for source, target in may
-            if {source, target} <= firsts and not {source, target} & folded.members.keys()
-        ]
+        ends = {end for pair in may for end in pair}
+        if not ends <= firsts - folded.members.keys():
+            return []
+        return [Edge(source=source, target=target, kind="may") for source, target in may]
 
     # --- what is said about it
 
