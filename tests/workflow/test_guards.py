@@ -360,7 +360,7 @@ NOW = [
     *("no new M", "no new N", "no new tasks", "no new N by A", "no new tasks by B"),
     *("sealed", "sealed by A", "sealed by B"),
 ]
-"""What counts when it is said: where a name that has become certain becomes a task, that is later."""
+"""What counts tasks when it is said: not the same later, where certain names become tasks."""
 FLOWS = [
     *("A -> M* -> B", "A -> (N -> M)* -> B", "A -> (N -> M | M -> N?) -> B"),
     *("A -> (M? & N*) -> B", "A -> loop(N -> M?){0,2} -> B", "A -> M* -> B -> M*"),
@@ -478,7 +478,8 @@ def test_promises_commute_are_idempotent_and_only_narrow(drawn: Drawn) -> None:
 def test_a_definition_is_refused_if_its_promises_would_be_one_by_one(drawn: Drawn) -> None:
     text, flow, _, promises, permuted = drawn
     run = open_run(spec_of(text, flow=flow))
-    accepted = all([hold(run, text) for text in promises])
+    answers = [hold(run, promise) for promise in promises]
+    accepted = all(answers)
     for texts in (promises, permuted):
         try:
             whole = open_run(spec_of(text, flow=flow, promises=tuple(texts)))
