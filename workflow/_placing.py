@@ -38,10 +38,10 @@ class Place:
         """How it can be told from others."""
         if not self.path:
             return self.part.address
-        inside = self.part.inside
-        if self.cost and not self.path[1:]:
-            return f"{inside}/{NEW_INSTANCE}"
-        return f"{inside}/{NEW_INSTANCE}/{self.named}" if self.cost else f"{inside}/{self.named}"
+        if not self.cost:
+            return f"{self.part.inside}/{self.named}"
+        begun = f"{self.part.address}/{NEW_INSTANCE}"
+        return f"{begun}/{self.named}" if self.path[1:] else begun
 
 
 def find_place(run: Run, creator: Task | None, command: c.AddTask) -> Place | None:
