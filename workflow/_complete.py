@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from . import events as ev
 from ._evolve_growth import can_speak, chain_of
 from ._graph import path
 from ._guard_text import matches
@@ -24,7 +25,7 @@ from ._guards import Chain, Guard
 from ._intervals import System
 from ._run import Part, Run, Task
 from ._shapes import Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild
-from ._states import SETTLED
+from ._states import SETTLED, SUCCEEDED
 
 Path: TypeAlias = tuple[int, ...]
 Kind: TypeAlias = tuple[Shape, Chain, tuple[Guard, ...]]
@@ -40,12 +41,17 @@ class Question:
     Attributes:
         run: The run.
         without: A guard that is left out, to see whether it matters.
+        only: The one guard whose lower end counts, to see whether it can be reached.
         force: Of which parts, which place or alternative is to be taken at least once.
+        excused: Whether tasks that ended without success count as if they could still create: what
+            is missing because of them breaks no promise.
     """
 
     run: Run
     without: Guard | None = None
+    only: Guard | None = None
     force: tuple[Kind, Path] | None = None
+    excused: bool = False
     _system: System = attrs.field(factory=System, init=False)
     _scopes: set[str] = attrs.field(factory=set[str], init=False)
     _sums: dict[Guard, Counter[int]] = attrs.field(factory=dict[Guard, "Counter[int]"], init=False)
@@ -67,12 +73,16 @@ class Question:
         self._scopes |= {only.by for only, _ in all_guards.only_tasks if only.by is not None}
         for kind, count in kinds(self.run).items():
             self._tree(kind, kind[0], self._system.variable(count, count), ())
+        if self.excused:
+            for kind, count in _lost_kinds(self.run).items():
+                self._tree(kind, kind[0], self._system.variable(0, count), ())
         for guard in guards:
             if guard.owed:
                 self._freely(guard)
         for guard in guards:
             hi = _MANY if guard.hi is None else guard.hi - guard.count
-            self._system.require(self._sums[guard], guard.lo - guard.count, hi)
+            lo = guard.lo - guard.count if self.only in (None, guard) else -_MANY
+            self._system.require(self._sums[guard], lo, hi)
         found = self._system.solve()
         if found is None:
             return None
@@ -142,7 +152,8 @@ class Question:
             return
         seen: set[frozenset[str]] = set()
         for task in self.run.tasks.values():
-            if not speaks_freely(self.run, task):
+            lost = self.excused and _fell_silent(task)
+            if not speaks_freely(self.run, task, lost=lost):
                 continue
             chain = chain_of(self.run, task.id)
             scopes = frozenset(name for name in self._scopes if name in chain)
@@ -183,10 +194,16 @@ def forbidden(run: Run, label: str, chain: Chain) -> bool:
     )
 
 
-def speaks_freely(run: Run, task: Task) -> bool:
-    """Return whether a task may still create anything anywhere: it owns the wildcard of a run."""
+def speaks_freely(run: Run, task: Task, *, lost: bool = False) -> bool:
+    """Return whether a task may still create anything anywhere: it owns the wildcard of a run.
+
+    Args:
+        run: The run.
+        task: The task.
+        lost: Whether it is asked what it might have done.
+    """
     growth = run.growth
-    if growth.closed or not _will_speak(run, task):
+    if growth.closed or not (lost or _will_speak(run, task)):
         return False
     return not growth.closed_by or growth.closed_by.isdisjoint(chain_of(run, task.id))
 
@@ -208,9 +225,30 @@ def kinds(run: Run) -> Counter[Kind]:
     return Counter(kind_of(run, part) for part in open_parts(run))
 
 
-def kind_of(run: Run, part: Part) -> Kind:
+def _lost_kinds(run: Run) -> Counter[Kind]:
+    """Return the same for parts whose owners ended without success."""
+    lost = Counter(kind_of(run, part) for part in run.growth.parts.values() if part.lapsed)
+    for event in run.growth.log.values():
+        if isinstance(event, ev.HoleClosed) and event.by in run.tasks:
+            owner = run.tasks[event.by]
+            if _fell_silent(owner) and (part := run.growth.parts.get(event.hole)) is not None:
+                lost[kind_of(run, part, owner)] += 1
+    return lost
+
+
+def anybody_fell_silent(run: Run) -> bool:
+    """Return whether a task that could have created something ended without success."""
+    settled = sum(run.counts[state] for state in SETTLED)
+    return settled > run.counts[SUCCEEDED] and any(map(_fell_silent, run.tasks.values()))
+
+
+def _fell_silent(task: Task) -> bool:
+    return task.state in SETTLED and task.state is not SUCCEEDED and can_speak(task)
+
+
+def kind_of(run: Run, part: Part, owner: Task | None = None) -> Kind:
     """Return what makes a part like others."""
-    owner = next(iter(part.owners), None)
+    owner = owner or next(iter(part.owners), None)
     guards = run.growth.guards
     if owner is None or not guards.scoped:
         return part.residual, (), ()
@@ -282,13 +320,21 @@ def least(run: Run, shape: Shape) -> Counter[str]:
 # --- explaining -----------------------------------------------------------------------------------
 
 
+def conflicting(run: Run) -> list[Guard]:
+    """Return the guards without any one of which the run could be finished."""
+    excused = anybody_fell_silent(run)
+    return [
+        guard
+        for guard in run.growth.guards.tasks.values()
+        if Question(run, without=guard, excused=excused).answer() is not None
+    ]
+
+
 def conflict(run: Run) -> str:
     """Return what cannot hold together, in words: guards and holes."""
-    guards = run.growth.guards.tasks.values()
     texts = [
         text
-        for guard in guards
-        if Question(run, without=guard).answer() is not None
+        for guard in conflicting(run)
         for text in dict.fromkeys((guard.low_text if guard.owed else "", guard.high_text))
         if text
     ]

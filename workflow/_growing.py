@@ -28,6 +28,7 @@ from ._keeping import (
     Broken,
     Mark,
     check_growth,
+    is_hopeless,
     keep_promises,
     limiting,
     look_at_all,
@@ -567,6 +568,8 @@ def _promise(d: Deciding, creator: Task | None, command: c.Promise) -> None:
         check_growth(d, creator)
     except Broken as broken:
         raise PromiseRefused(f"{command.text!r} cannot hold: {broken}") from broken
+    if is_hopeless(run, spec):
+        raise PromiseRefused(f"{command.text!r} cannot hold: nobody is left who could create it")
 
 
 def _lacks(run: Run, task: Task, spec: TaskGuard) -> bool:

@@ -55,6 +55,8 @@ class Growth:
         rounds: How often tasks were begun anew by ``again``.
         roomy: Whether ranks were given with room between them.
         doubtful: Whether it must be asked exactly whether the run can still be finished.
+        excused: Whether, when that was asked last, something owed was missing only because a task
+            had ended without success: then nobody breaks a promise by it.
         margin: How many tasks at most one creation more brings with it.
         ending: A task that is about to end: it creates nothing more.
         now: The number of the event that is being folded.
@@ -82,6 +84,7 @@ class Growth:
     rounds: dict[str, int] = attrs.field(factory=dict[str, int])
     roomy: bool = False
     doubtful: bool = False
+    excused: bool = False
     margin: int = 1
     ending: Task | None = None
     now: int = 0

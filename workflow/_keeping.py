@@ -15,10 +15,22 @@ import attrs
 
 from . import events as ev
 from ._ambiguity import places
-from ._complete import Kind, Path, Question, conflict, kind_of, kinds, least, size
+from ._complete import (
+    Kind,
+    Path,
+    Question,
+    anybody_fell_silent,
+    conflict,
+    conflicting,
+    kind_of,
+    kinds,
+    least,
+    size,
+)
 from ._deciding import Deciding
 from ._definition import Failure
 from ._evolve import roll_back
+from ._guard_text import GuardSpec, TaskGuard
 from ._guards import Guard
 from ._placing import Place
 from ._run import Part, Run, Task
@@ -142,14 +154,25 @@ def check_growth(d: Deciding, creator: Task | None) -> None:
 def _ask(run: Run) -> None:
     growth = run.growth
     planned = Question(run).answer()
+    growth.excused = planned is None and anybody_fell_silent(run)
+    if growth.excused:
+        # Nobody who is left can be blamed for what a task that failed might have created.
+        planned = Question(run, excused=True).answer()
     if planned is None:
-        text = next((g.low_text for g in growth.guards.tasks.values() if g.owed), None)
-        text = text or next(
-            (g.high_text for g in growth.guards.tasks.values() if _is_limit(g)), "a hole"
-        )
+        guards = conflicting(run) or growth.guards.tasks.values()
+        text = next((guard.low_text for guard in guards if guard.owed), None)
+        text = text or next((guard.high_text for guard in guards if _is_limit(guard)), "a hole")
         raise Broken(text, f"no way to finish would be left: {conflict(run)} cannot hold together")
     growth.planned = planned
     growth.margin = max((size(shape) for shape, _, _ in kinds(run)), default=1)
+
+
+def is_hopeless(run: Run, spec: GuardSpec) -> bool:
+    """Return whether a count cannot be reached any more, be it nobody's fault."""
+    if not run.growth.excused or not isinstance(spec, TaskGuard) or spec.lo is None:
+        return False
+    guard = run.growth.guards.tasks[spec.pattern, spec.by]
+    return Question(run, only=guard).answer() is None
 
 
 def _is_limit(guard: Guard) -> bool:
@@ -216,7 +239,7 @@ def _dead(run: Run, kind: Kind) -> Iterable[Path]:
     shape = kind[0]
     paths = [place.path for each in places(shape).values() for place in each]
     for path in [*paths, *_alternatives(shape, ())]:
-        if Question(run, force=(kind, path)).answer() is None:
+        if Question(run, force=(kind, path), excused=run.growth.excused).answer() is None:
             yield path
 
 
