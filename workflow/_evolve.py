@@ -493,7 +493,7 @@ def _run_ended(run: Run, event: ev.RunEnded) -> None:
 
 def _reopen(run: Run, at: float) -> None:
     run.state = RunState.RUNNING
-    run.reason = run.output = run.ended_at = None
+    run.reason = run.output = run.ended_at = run.broken = None
     run.opened_at = at
 
 
