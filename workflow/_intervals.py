@@ -54,6 +54,8 @@ class System:
         Raises:
             TooEntangled: it would take too many splits to tell.
         """
+        if any(low > high for low, high in zip(self.lows, self.highs, strict=True)):
+            return None
         stack = [(list(self.lows), list(self.highs))]
         splits = 0
         while stack:

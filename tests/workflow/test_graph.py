@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from callboard.workflow._graph import (
+    GAP,
     CycleError,
     Vertex,
+    add_bond,
     add_edge,
     ancestors,
     descendants,
+    drop_bond,
     path,
     rank_all,
 )
@@ -93,3 +96,69 @@ def test_a_way_is_given_whole_or_not_at_all() -> None:
 def test_a_cycle_names_its_vertices_in_order() -> None:
     with pytest.raises(CycleError, match="a → a"):
         add_edge(a := Vertex("a", 0), a)
+
+
+# --- bonds, and ranks that are shared ---
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["edge", "bond", "drop"]), st.integers(0, 7), st.integers(0, 7)),
+    max_size=40,
+)
+
+
+@given(st.lists(st.integers(0, 7), min_size=8, max_size=8), steps)
+def test_edges_and_bonds_are_refused_exactly_if_they_close_a_cycle_whatever_ranks_are_shared(
+    ranks: list[int], wanted: list[tuple[str, int, int]]
+) -> None:
+    vertices = [Vertex(str(number), ranks[number]) for number in range(8)]
+    edges: set[tuple[int, int]] = set()
+    bonds: set[tuple[int, int]] = set()
+
+    def rerank() -> None:
+        rank_all(vertices, GAP)
+
+    for what, a, b in wanted:
+        followers = {n: {y for x, y in edges | bonds if x == n} for n in range(8)}
+        if what == "drop":
+            drop_bond(vertices[a], vertices[b])
+            bonds.discard((a, b))
+        elif a == b or a in reachable(followers, b):
+            before = [vertex.rank for vertex in vertices]
+            with pytest.raises(CycleError) as refused:
+                (add_edge if what == "edge" else add_bond)(vertices[a], vertices[b], rerank)
+            assert is_cycle(refused.value.cycle, {**followers, a: followers[a] | {b}})
+            assert [vertex.rank for vertex in vertices] == before
+        elif what == "edge":
+            assert add_edge(vertices[a], vertices[b], rerank) == ((a, b) not in edges)
+            edges.add((a, b))
+        else:
+            add_bond(vertices[a], vertices[b], rerank)
+            bonds.add((a, b))
+        assert all(vertices[x].rank < vertices[y].rank for x, y in edges | bonds)
+    for number, vertex in enumerate(vertices):
+        assert {int(each.id) for each in vertex.after} == {y for x, y in edges if x == number}
+        assert {int(each.id) for each in vertex.binds or ()} == {y for x, y in bonds if x == number}
+        for other in vertices:
+            followers = {n: {y for x, y in edges | bonds if x == n} for n in range(8)}
+            is_behind = int(other.id) in reachable(followers, number) | {number}
+            assert bool(path([vertex], {other})) == is_behind
+
+
+def test_nothing_waits_along_a_bond() -> None:
+    a, b, x = (Vertex(name, rank) for rank, name in enumerate("abx"))
+    add_bond(a, b)
+    add_edge(b, x)
+    assert descendants([a]) == []
+    assert ancestors([x]) == [b]
+    assert path([a], {x}) == [a, b, x]
+    with pytest.raises(CycleError, match="x → a → b → x"):
+        add_edge(x, a)
+
+
+def test_a_relation_that_is_gone_closes_no_cycle() -> None:
+    a, b = Vertex("a", 0), Vertex("b", 1)
+    add_bond(a, b)
+    drop_bond(a, b)
+    drop_bond(a, b)
+    add_edge(b, a)
+    assert a.rank > b.rank
