@@ -32,6 +32,10 @@ def test_the_program_runs_as_it_stands(tmp_path: Path, backend: str) -> None:
     assert (tmp_path / "loans.db").exists()
 
 
-def test_the_file_is_valid() -> None:
-    (file,) = blocks("yaml")
-    assert len(loads(file).tasks) == 4
+def test_the_files_are_valid() -> None:
+    file, flow = map(loads, blocks("yaml"))
+    assert len(file.tasks) == 4
+    assert [(hole.id, hole.owner) for hole in flow.holes] == [
+        ("page", "list"),
+        ("publish", "judge"),
+    ]

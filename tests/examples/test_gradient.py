@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -196,6 +198,22 @@ def test_each_file_is_valid_in_the_strict_sense_and_can_be_drawn(
             timeout=60,
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_guide_shows_what_is_drawn_now(tmp_path: Path) -> None:
+    """Draw its pictures anew with ``python docs/make_gradient_pictures.py``."""
+    path = EXAMPLES.parents[1] / "docs" / "make_gradient_pictures.py"
+    spec = importlib.util.spec_from_file_location("make_gradient_pictures", path)
+    assert spec is not None
+    assert spec.loader is not None
+    maker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(maker)
+    drawn = {path.name: words_in(path) for path in maker.draw_all(tmp_path)}
+    assert drawn == {path.name: words_in(path) for path in maker.FOLDER.glob("*.svg")}
+
+
+def words_in(drawing: Path) -> list[str]:
+    return sorted(re.findall(r"<text[^>]*>(.*?)</text>", drawing.read_text(encoding="utf-8")))
 
 
 # --- in Python ------------------------------------------------------------------------------------
