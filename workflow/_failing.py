@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from . import events as ev
+from ._adding import add_certain
 from ._deciding import Deciding
 from ._definition import Failure
 from ._errors import PromiseBroken
@@ -41,6 +42,7 @@ def take_back(d: Deciding, task: Task) -> bool:
     mark = Mark.of(d, task)
     try:
         undo_attempt(d, task)
+        add_certain(d)
     except (Broken, TooEntangled) as error:
         mark.take_back(d)
         break_run(d, task, error if isinstance(error, Broken) else too_entangled())
@@ -53,6 +55,7 @@ def end_well(d: Deciding, task: Task) -> bool:
     mark = Mark.of(d, task)
     try:
         pass_parts(d, task)
+        add_certain(d)
     except (Broken, TooEntangled) as error:
         mark.take_back(d)
         break_run(d, task, error if isinstance(error, Broken) else too_entangled())

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from . import commands as c, events as ev
+from ._adding import add_certain
 from ._attempts import (
     begin,
     begin_wait,
@@ -32,7 +33,7 @@ from ._deciding import Deciding
 from ._ending import OutputOf, end_if_over
 from ._errors import PromiseRefused
 from ._evolve import new_run
-from ._growing import add_certain, grow
+from ._growing import grow
 from ._intervals import TooEntangled
 from ._keeping import Broken, check_growth, look_at_all
 from ._restarting import begin_anew, restart

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ._refs import DATA, resolve_refs
 from .supervisor import Settings
 from .workflow import Refused, Run, Task, TaskState
-from .workflow._growing import template
+from .workflow._adding import template
 
 if TYPE_CHECKING:
     from .definitions import Expressions, Scope

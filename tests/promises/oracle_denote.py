@@ -70,7 +70,15 @@ def joined(
         stands[hole["id"]] = list(new)
         inner |= {(new[a], new[b]) for a, b in pairs}
     whole = inner | {(a, b) for u, v in order for a in stands.get(u, ()) for b in stands.get(v, ())}
-    return canonical(tasks, later, transitive(whole))
+    return canonical(tasks, later, _closed(whole))
+
+
+def _closed(pairs: set[tuple[Hashable, Hashable]]) -> set[tuple[Hashable, Hashable]]:
+    """Add what follows."""
+    found = set(pairs)
+    while more := {(a, d) for a, b in found for c, d in found if b == c} - found:
+        found |= more
+    return found
 
 
 def guards_of(promise: Mapping[str, Any]) -> Iterator[Count | Only]:

@@ -57,6 +57,7 @@ class Twin:
 
     def __init__(self, scenario: Scenario, state: State) -> None:
         self.mute = scenario.mute
+        self.optional = "?" in f"{scenario.flow} {scenario.holes}"
         try:
             created = ev.RunCreated(at=0.0, run="r", spec=self._spec(scenario, state))
             self.run: Run = start(created)[0]
@@ -119,7 +120,8 @@ class Twin:
         """Say what a move says; return the verdict."""
         match move:
             case Create(creator=who, label=label, into=into, after=after, before=before):
-                if into is not None and not self._has(into):
+                # An optional part that may be empty anyway is no part of its own for the kernel.
+                if into is not None and (self.optional or not self._has(into)):
                     return SKIPPED
                 said = c.AddTask(
                     name=label, new=self._task(label), into=into, after=after, before=before

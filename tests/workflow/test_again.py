@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callboard.workflow import Retry, TaskOptions, TaskSpec, _growing, commands as c
+from callboard.workflow import Retry, TaskOptions, TaskSpec, _promising, commands as c
 
 if TYPE_CHECKING:
     from .conftest import Play
@@ -154,8 +154,8 @@ def test_rounds_outlast_the_generations_that_asked_for_them(play: type[Play]) ->
 def test_without_a_promise_a_ceiling_that_names_itself_ends_it(
     play: type[Play], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert _growing.AGAIN_MAX == 1_000
-    monkeypatch.setattr(_growing, "AGAIN_MAX", 2)
+    assert _promising.AGAIN_MAX == 1_000
+    monkeypatch.setattr(_promising, "AGAIN_MAX", 2)
     p = play({"a": ""})
     one_round(p, "a", "a")
     one_round(p, "a", "a")
