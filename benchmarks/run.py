@@ -20,6 +20,7 @@ from benchmarks import (
     bench_actors,
     bench_dag,
     bench_durable,
+    bench_growth,
     bench_processes,
     bench_rest,
     bench_start,
@@ -31,6 +32,7 @@ ROWS: dict[str, Row] = {
     for bench in (
         bench_dag,
         bench_durable,
+        bench_growth,
         bench_processes,
         bench_actors,
         bench_rest,

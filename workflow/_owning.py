@@ -92,8 +92,10 @@ def _undoable(run: Run, task: Task) -> list[int]:
     used: set[object] = set()
     found: list[int] = []
     for number in reversed(run.growth.log):
+        if number <= task.since:
+            break  # what is older uses nothing that this attempt has made
         event = run.growth.log[number]
-        mine = number > task.since and event.by == task.id
+        mine = event.by == task.id
         if mine and number not in used and _nothing_stands_on(run, event, used):
             found.append(number)
         else:

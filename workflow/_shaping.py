@@ -193,5 +193,6 @@ def close_hole(d: Deciding, creator: Task | None, command: c.CloseHole) -> None:
             continue
         by = None if creator is None else creator.id
         d.emit(ev.HoleClosed(at=d.now, hole=part.address, by=by))
-    if owned:
-        run.growth.doubtful = True
+    guards = run.growth.guards
+    if owned and guards.lower and guards.owed:
+        run.growth.doubtful = True  # else a place less is in nobody's way
