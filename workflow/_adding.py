@@ -18,6 +18,7 @@ from ._keeping import (
     Broken,
     keep_promises,
     limiting,
+    shape_text,
 )
 from ._passing_on import pass_on_to
 from ._placing import Place, find_place
@@ -44,7 +45,7 @@ def add_task(d: Deciding, creator: Task | None, command: c.AddTask) -> str:
         _check_dots(d, place, command, chain)
     broken = run.growth.guards.exceeded(command.name, chain)
     if broken is not None:
-        raise Broken(broken, f"a task {command.name!r} more would be too much")
+        raise Broken(broken, f"one more {command.name!r} would be too many")
     add_at(d, creator, _spec_of(run, command, name, place), place, command.before)
     return name
 
@@ -245,12 +246,17 @@ def no_place(run: Run, label: str, chain: Chain, message: str) -> Broken:
     """Return what is broken by a creation without a place: that it is closed says the least."""
     exceeded = run.growth.guards.exceeded(label, chain)
     if exceeded is not None:
-        return Broken(exceeded, f"a task {label!r} more would be too much")
+        return Broken(exceeded, f"one more {label!r} would be too many")
     texts = limiting(run) if _was_taken_away(run, label) else []
     if texts:
         what = " and ".join(map(repr, texts))
         return Broken(texts[0], f"{message}: {what} leave no room for it")
-    return Broken(closing_text(run), message)
+    full = next((hole for hole in run.holes.values() if label in hole.shape.labels), None)
+    if full is not None:
+        return Broken(shape_text(full), f"{message}: nothing more may come into {full.name!r}")
+    known = sorted({name for hole in run.holes.values() for name in hole.shape.labels})
+    hint = f"; holes are for: {', '.join(map(repr, known))}" if known else ""
+    return Broken(closing_text(run), f"{message}{hint}")
 
 
 def _was_taken_away(run: Run, label: str) -> bool:

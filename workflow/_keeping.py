@@ -33,7 +33,7 @@ from ._evolve import roll_back
 from ._guard_text import GuardSpec, TaskGuard
 from ._guards import Guard
 from ._placing import Place
-from ._run import Part, Run, Task
+from ._run import Hole, Part, Run, Task
 from ._shapes import EMPTY, Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, children, normal
 
 IN_VAIN: Final = "no more can come without breaking "
@@ -51,6 +51,11 @@ class Broken(Exception):
 def too_entangled() -> Broken:
     """Return what is said where it cannot be told exactly whether promises can be kept."""
     return Broken("exactness", "its promises became too entangled to be kept exactly")
+
+
+def shape_text(hole: Hole) -> str:
+    """Return what is said of a hole where its shape is what was broken."""
+    return f"{hole.shape} in {hole.name!r}"
 
 
 @attrs.frozen(eq=False)

@@ -9,7 +9,7 @@ from ._complete import is_below
 from ._deciding import Deciding
 from ._evolve_growth import can_speak
 from ._graph import Vertex
-from ._keeping import Broken, check_growth, look_at_all
+from ._keeping import Broken, check_growth, look_at_all, shape_text
 from ._run import Hole, Part, Run, Task
 from ._shapes import Loop
 from ._states import PENDING, READY, SETTLED
@@ -55,7 +55,7 @@ def _pass(d: Deciding, owner: Task, part: Part) -> None:
         d.emit(ev.HoleClosed(at=d.now, hole=part.address, reason=reason, by=owner.id))
     else:
         raise Broken(
-            f"{part.hole.shape} in {part.hole.name!r}",
+            shape_text(part.hole),
             f"task {owner.id!r} has ended, and {part.residual} must still come into "
             f"{part.address!r}",
         )

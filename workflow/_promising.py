@@ -16,6 +16,7 @@ from ._keeping import (
     is_hopeless,
     look_at_all,
 )
+from ._picture_looks import NAMED, colour_of
 from ._run import Run, Task
 
 AGAIN_MAX: Final = 1_000
@@ -70,6 +71,12 @@ def style(d: Deciding, creator: Task | None, command: c.Style) -> None:
     run = d.run
     for name in (command.target,) if isinstance(command.target, str) else command.target:
         run.vertex(name)
+    if command.color is not None and colour_of(command.color) is None:
+        known = ", ".join(NAMED)
+        raise Refused(
+            f"{command.color!r} is no colour of a picture: say it as #rrggbb, or as one of {known}",
+            kind="invalid",
+        )
     d.emit(
         ev.Styled(
             at=d.now,

@@ -11,6 +11,7 @@ import attrs
 from ._definition import Failure, TaskSpec
 from ._errors import PromiseBroken, Refused, RunCancelled, RunFailed
 from ._graph import Vertex
+from ._keeping import shape_text
 from ._message import message
 from ._promise_states import state_of
 from ._run import Hole, Part, Run, Task
@@ -143,7 +144,7 @@ class HoleResult:
     Attributes:
         shape: What may still come into it; of one that is closed, what could have.
         owner: Who fills it.
-        state: ``settled`` (closed), ``holding`` (open, nothing must come), ``owed``.
+        state: ``settled`` (closed), ``holding`` (open, nothing must come), ``owed``, ``broken``.
     """
 
     id: str
@@ -159,7 +160,7 @@ class HoleResult:
         """Return all holes of a run, and of their parts those that say more."""
         whole = [cls._of_hole(run, hole) for hole in run.holes.values()]
         parts = [
-            cls._of_part(part)
+            cls._of_part(run, part)
             for part in run.growth.parts.values()
             if part.address != part.hole.name
             and (isinstance(part.shape, _JOINTS) or not part.closed)
@@ -170,7 +171,7 @@ class HoleResult:
     def _of_hole(cls, run: Run, hole: Hole) -> HoleResult:
         root = run.growth.parts.get(hole.name)
         if root is not None:
-            return attrs.evolve(cls._of_part(root), tasks=tuple(hole.tasks))
+            return attrs.evolve(cls._of_part(run, root), tasks=tuple(hole.tasks))
         parts = [part for part in run.growth.parts.values() if part.hole is hole]
         owed = hole.abandoned or any(
             not part.closed and not part.residual.nullable for part in parts
@@ -182,11 +183,11 @@ class HoleResult:
             tasks=tuple(hole.tasks),
             needs=_names(hole.before),
             open=not hole.closed,
-            state="owed" if owed else "settled" if hole.closed else "holding",
+            state=_state(run, hole, owed=owed, open=not hole.closed),
         )
 
     @classmethod
-    def _of_part(cls, part: Part) -> HoleResult:
+    def _of_part(cls, run: Run, part: Part) -> HoleResult:
         owner = next((each.id for each in part.owners), None)
         owed = part.lapsed or (not part.closed and not part.residual.nullable)
         return cls(
@@ -196,7 +197,7 @@ class HoleResult:
             tasks=tuple(part.tasks),
             needs=_names(part.before),
             open=not part.closed,
-            state="owed" if owed else "settled" if part.closed else "holding",
+            state=_state(run, part.hole, owed=owed, open=not part.closed),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -209,6 +210,12 @@ class HoleResult:
             "open": self.open,
             "state": self.state,
         }
+
+
+def _state(run: Run, hole: Hole, *, owed: bool, open: bool) -> str:
+    if run.broken is not None and run.broken.text == shape_text(hole):
+        return "broken"
+    return "owed" if owed else "holding" if open else "settled"
 
 
 @attrs.frozen(kw_only=True)

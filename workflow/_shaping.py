@@ -14,6 +14,7 @@ from ._graph import CycleError, path
 from ._keeping import (
     Broken,
     look_at_all,
+    shape_text,
 )
 from ._parts import segment
 from ._passing_on import blocks, pass_on, pass_on_to
@@ -185,7 +186,7 @@ def close_hole(d: Deciding, creator: Task | None, command: c.CloseHole) -> None:
             raise Refused(f"{part.address!r} cannot be closed: a task must still come into it")
         if not part.residual.nullable and creator is not None:
             raise Broken(
-                f"{part.hole.shape} in {part.hole.name!r}",
+                shape_text(part.hole),
                 f"{part.address!r} was closed, and {part.residual} must still come into it",
             )
         if creator is not None and len(part.owners) > 1:
