@@ -165,8 +165,13 @@ class Builder:
         return HoleRef(name)
 
     def give(self, hole: HoleLike, task: TaskLike) -> None:
-        """Let another task fill a hole."""
-        self._holes.get(hole_id(hole)).owner = self._known_task(task)
+        """Let another task fill a hole.
+
+        Raises:
+            UsageError: there is no such hole or task.
+        """
+        given = self._holes.get(hole_id(hole))
+        given.owner = self._known_task(task)
 
     def close(self, hole: HoleLike) -> None:
         """Let nothing come into a hole; what stands behind it stays in its order.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import attrs
 
 from .workflow import DefinitionError, HoleSpec, TaskSpec, UsageError
 from .workflow._ambiguity import ambiguities
+from .workflow._flow import between
 from .workflow._parts import segment
 from .workflow._shape_text import parse_shape
 
@@ -90,7 +89,13 @@ class Holes:
         draft.shape, draft.closed = "()", True
 
     def link(self, source: str, target: str) -> None:
-        """Let one run after the other, at least one of them a hole."""
+        """Let one run after the other, at least one of them a hole.
+
+        Raises:
+            UsageError: they are the same.
+        """
+        if source == target:
+            raise UsageError(f"hole {source[1:]!r} cannot run after itself")
         holes = list(self._drafts)
         if source in self and target in self:
             # A run opens holes in their order, and each names those that are there by then.
@@ -114,7 +119,7 @@ class Holes:
         """
         times = Counter(each.name for each in tasks)
         described = {(each.name if times[each.name] == 1 else each.id): each for each in tasks}
-        flow = between(text, described, self._drafts)
+        flow = between(parse_shape(text), described, taken=self._drafts)
         if flow.errors:
             raise UsageError("; ".join(flow.errors))
         for hole in flow.holes:
@@ -181,17 +186,10 @@ class Holes:
 def _tasks_in_front(names: Iterable[str], front: Needs, *, beyond_tasks: bool) -> list[str]:
     """Return the tasks in front of some vertices, across holes, and perhaps across tasks."""
     seen: dict[str, None] = {}
-    stack = [each for name in names for each in front.get(name, ())]
-    while stack:
-        each = stack.pop()
+    found = [each for name in names for each in front.get(name, ())]
+    for each in found:
         if each not in seen:
             seen[each] = None
             if beyond_tasks or each.startswith("#"):
-                stack.extend(front.get(each, ()))
+                found.extend(front.get(each, ()))
     return [each for each in seen if not each.startswith("#")]
-
-
-def between(text: str, described: Mapping[str, TaskSpec], taken: Iterable[str]) -> Any:
-    """Compile a shape that is promised while registering: the way definition files do it, too."""
-    flow = importlib.import_module(".workflow._flow", __package__)
-    return flow.between(parse_shape(text), described, taken=set(taken))
