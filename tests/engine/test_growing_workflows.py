@@ -264,6 +264,7 @@ async def test_a_person_promises_to_a_run_wherever_it_is(
         return
     async with opens() as engine:
         handle = await engine.start(flow, run_id="it")
+        result = None
         await until_waiting(handle)
         if where == "here":
             await check_promises(handle)
@@ -275,6 +276,7 @@ async def test_a_person_promises_to_a_run_wherever_it_is(
             await check_promises(handle)
             await handle.answer("A", 3)
             result = await (await engine.resume("it")).result()
+    assert result is not None
     assert result.state == "promise_broken"
     assert [promise.text for promise in result.promises] == ["at most 2 page"]
 
