@@ -27,7 +27,7 @@ class _Running:
         self._attempt = attempt
         self._lease = lease = attempt.lease
         self._voice = Voice(
-            lease.task, self._grow, attempt.functions.bring, attempt.named, _mute(attempt)
+            lease.task, self._grow, attempt.functions.bring, attempt.names(), _mute(attempt)
         )
 
     async def _grow(self, commands: Sequence[Creation]) -> list[Any]:

@@ -61,7 +61,7 @@ def decode(value: Any, annotation: Any, what: str) -> Any:
     Raises:
         UsageError: it does not fit; the message names ``what`` and where in it.
     """
-    if any(annotation is each for each in _UNTYPED):
+    if annotation is Any or annotation is _EMPTY or annotation is object:
         return value
     try:
         return msgspec.convert(value, annotation, dec_hook=_decode_other, str_keys=True)
@@ -80,7 +80,7 @@ def _decode_other(annotation: Any, value: Any) -> Any:
     raise NotImplementedError(f"JSON cannot become {annotation!r}")
 
 
-_UNTYPED: Final[tuple[Any, ...]] = (Any, inspect.Parameter.empty, object)
+_EMPTY: Final = inspect.Parameter.empty
 
 
 @attrs.frozen
@@ -93,6 +93,7 @@ class Signature:
         rest: The annotation of all further ones.
         returns: What calling it gives.
         result: What its task gives: what there is when that was awaited.
+        plain_class: That, if it is a class whose instances need no further look.
         signature: All of it, as Python knows it.
     """
 
@@ -101,6 +102,7 @@ class Signature:
     rest: Any
     returns: Any
     result: Any
+    plain_class: type[Any] | None
     signature: inspect.Signature
 
     @classmethod
@@ -132,7 +134,9 @@ class Signature:
             if each.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)
         )
         returns = hints.get("return", empty)
-        return cls(parameters, positional, rest, returns, plain(returns), signature)
+        result = plain(returns)
+        own = _plain_class(result)
+        return cls(parameters, positional, rest, returns, result, own, signature)
 
     def arguments(self, inputs: Any, told: Any = None) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments that stored inputs stand for, in their types.
@@ -145,34 +149,37 @@ class Signature:
             return [], {}
         args, kwargs = inputs.get("args", ()), inputs.get("kwargs", {})
         return (
-            [_argument(each, self.parameter_at(i), _Where(i, told)) for i, each in enumerate(args)],
+            [self._argument(each, self.parameter_at(i), i, told) for i, each in enumerate(args)],
             {
-                name: _argument(each, self.parameters.get(name, Any), _Where(name, told))
+                name: self._argument(each, self.parameters.get(name, Any), name, told)
                 for name, each in kwargs.items()
             },
         )
 
-    def check_result(self, result: Any, output: Any, what: str) -> None:
+    def _argument(self, value: Any, annotation: Any, place: int | str, told: Any) -> Any:
+        try:
+            return decode(value, annotation, "")
+        except UsageError as error:
+            raise UsageError(f"{_Where(place, told)}{error}") from error
+
+    def check_result(self, result: Any, output: Any, path: str) -> None:
         """Refuse a result that is not what the function says it returns.
 
         Args:
             result: What it returned.
             output: The same as JSON.
-            what: What it is called in errors.
+            path: What the function is called in errors.
 
         Raises:
             UsageError: it does not fit; the message says where in it.
         """
-        returns = self.result
-        if any(returns is each for each in _UNTYPED):
+        if self.plain_class is not None and isinstance(result, self.plain_class):
             return
         try:
-            # What a value of some class of its own becomes as JSON, nobody can turn back.
-            if inspect.isclass(returns) and not is_record(returns) and isinstance(result, returns):
-                return
-        except TypeError:  # A class that instances cannot be checked against.
-            return
-        decode(output, returns, f"{what} is not the {name_of(returns)} that it says it returns")
+            decode(output, self.result, "")
+        except UsageError as error:
+            says = f"is not the {name_of(self.result)} that it says it returns"
+            raise UsageError(f"what {path!r} returned {says}{error}") from error
 
     def parameter_at(self, index: int) -> Any:
         """Return the annotation of what takes a positional argument."""
@@ -188,13 +195,16 @@ class Signature:
         return next((n for n, p in self.signature.parameters.items() if p.kind is kind), "?")
 
 
-def _argument(value: Any, annotation: Any, where: _Where) -> Any:
-    if any(annotation is each for each in _UNTYPED):
-        return value
+def _plain_class(annotation: Any) -> type[Any] | None:
+    """Return a class that has no fields to look at: what it becomes as JSON need not come back."""
+    if not inspect.isclass(annotation) or is_record(annotation):
+        return None
+    anything: Any = None
     try:
-        return decode(value, annotation, "")
-    except UsageError as error:
-        raise UsageError(f"{where}{error}") from error
+        isinstance(anything, annotation)
+    except TypeError:  # It cannot be asked whether something is one: nothing is known then.
+        return object
+    return annotation
 
 
 class _Where(NamedTuple):

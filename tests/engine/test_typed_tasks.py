@@ -222,12 +222,12 @@ async def test_an_argument_of_the_wrong_type_names_both_tasks(opens: Opens) -> N
     for name, error in errors.items():
         assert error is not None
         assert error.kind == "config"
-        assert f"task {name!r}: " in error.message
+        assert f"task {name!r} cannot call " in error.message
         assert "the output of task 'anything': Expected `int`, got `str`" in error.message
     assert errors["position"] is not None
-    assert "argument 1 of" in errors["position"].message
+    assert "argument 1, the" in errors["position"].message
     assert errors["name"] is not None
-    assert "argument 'more' of" in errors["name"].message
+    assert "argument 'more', the" in errors["name"].message
 
 
 def wrong_scalar() -> int:

@@ -62,9 +62,15 @@ class Attempt:
     functions: Functions
     home: Home
     thread: int | None = None
-    named: dict[str, int] = attrs.field(factory=dict[str, int])
+    named: dict[str, int] | None = None
     waits: int = 0
     asked: Wait | None = None
+
+    def names(self) -> dict[str, int]:
+        """Return the numbers of its creations, one and the same for all of the attempt."""
+        if self.named is None:
+            self.named = {}
+        return self.named
 
     def in_own_thread(self, call: Callable[[], Any]) -> Any:
         """Call a sync function, and note where."""

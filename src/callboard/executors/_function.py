@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from types import NoneType
+from typing import Any, Final, cast
 
 import anyio
 import anyio.to_thread
@@ -39,6 +40,10 @@ class _Known:
     signature: Signature
     on_loop: bool
     takes_nothing: bool
+    gives_nothing: bool
+
+
+_NOTHING: Final = Done()
 
 
 class FunctionExecutor:
@@ -77,7 +82,11 @@ class FunctionExecutor:
                 check_same(known.function, function, path)
         signature = Signature.of(function)
         self._known[path] = _Known(
-            function, signature, is_async(function), not signature.signature.parameters
+            function,
+            signature,
+            on_loop=is_async(function),
+            takes_nothing=not signature.signature.parameters,
+            gives_nothing=signature.result in (NoneType, inspect.Parameter.empty, Any),
         )
         return True
 
@@ -128,6 +137,8 @@ class FunctionExecutor:
             return Suspended(attempt.asked)
         if attempt.asked is not None:
             return Suspended(attempt.asked)
+        if result is None and known.gives_nothing:
+            return _NOTHING
         return outcome_of(result, path, known.signature)
 
     async def call(self, path: str, lease: Lease) -> Any:
@@ -206,7 +217,7 @@ def outcome_of(result: Any, path: str, signature: Signature | None = None) -> Ou
     try:
         output = None if result is None else encode(result, f"what {path!r} returned")
         if signature is not None:
-            signature.check_result(result, output, f"what {path!r} returned")
+            signature.check_result(result, output, path)
     except UsageError as error:
         return Failed(Failure(kind="bad_output", message=str(error)))
     return Done(output)
