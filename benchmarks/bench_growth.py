@@ -27,21 +27,21 @@ async def nothing() -> None:
 M = callboard.task(nothing, name="M")
 
 
-async def create(count: int, batch: int, order: dict[str, str]) -> None:
+async def create(count: int, batch: int, after: Sequence[str], before: Sequence[str]) -> None:
     """Create that many tasks, so many at once."""
     me = callboard.current()
     for begin in range(0, count, batch):
         if batch == 1:
-            await me.add(M, **order)
+            await me.add(M, after=after, before=before)
             continue
         async with me.batch():
             for _ in range(begin, min(begin + batch, count)):
-                await me.add(M, **order)
+                await me.add(M, after=after, before=before)
 
 
 def open_run(w: callboard.Builder, count: int, batch: int, promises: Sequence[str]) -> None:
     """Every creation names what it stands between."""
-    a = w.add(create, count, batch, {"after": "A", "before": "B"}, id="A")
+    a = w.add(create, count, batch, ["A"], ["B"], id="A")
     w.add(nothing, after=a, id="B")
     for text in promises:
         w.promise(text)
@@ -49,7 +49,7 @@ def open_run(w: callboard.Builder, count: int, batch: int, promises: Sequence[st
 
 def with_hole(w: callboard.Builder, count: int, batch: int, promises: Sequence[str]) -> None:
     """Every creation comes into the hole."""
-    a = w.add(create, count, batch, {}, id="A")
+    a = w.add(create, count, batch, [], [], id="A")
     w.hole("M*", after=a, before=w.add(nothing, after=a, id="B"))
     for text in promises:
         w.promise(text)
