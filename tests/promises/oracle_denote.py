@@ -172,7 +172,7 @@ def posets(shape: Shape, limit: int) -> set[Poset]:
                 found = _added(found, posets(item, limit), limit, beside=beside)
             return found
         case Alt(options=options):
-            return set().union(*(posets(option, limit) for option in options))
+            return {each for option in options for each in posets(option, limit)}
         case Times(body=body, low=low, high=high, beside=beside):
             one = posets(body, limit)
             layer, found, number = {EMPTY}, set[Poset](), 0

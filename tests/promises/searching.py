@@ -32,8 +32,8 @@ class Search:
     """
 
     seed: int
-    counts: Counter[str] = attrs.Factory(Counter)
-    found: list[str] = attrs.Factory(list[str])
+    counts: Counter[str] = attrs.field(factory=Counter[str])
+    found: list[str] = attrs.field(factory=list[str])
 
     def verdicts(self, scenarios: int) -> None:
         """Compare verdicts and what came of them."""
