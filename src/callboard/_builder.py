@@ -98,11 +98,18 @@ class Builder:
         name = self._new_id(task.name, key if id is None else id)
         refs: dict[str, None] = {}
         inputs = encode_call(task, args, kwargs, refs, name)
-        earlier = [*map(self._known, (*refs, *node_ids(after)))]
-        later = [*map(self._known, node_ids(before))]
-        self._tasks[name] = _Draft(task, config, inputs, {})
-        for each in earlier:
-            self._link(each, name)
+        for each in node_ids(after):
+            refs[each] = None
+        later = node_ids(before)
+        for each in (*refs, *later):
+            self._known(each)
+        needs: dict[str, None] = {}
+        self._tasks[name] = _Draft(task, config, inputs, needs)
+        for each in refs:
+            if each in self._tasks:
+                needs[each] = None
+            else:
+                self._link(each, name)
         for each in later:
             self._link(name, each)
         return TaskRef(name, task)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
 
 from ._refs import HoleRef, TaskRef, encode_refs
 from ._tasks import TaskFunction, is_task
@@ -52,37 +52,53 @@ def _check_types(
 ) -> None:
     """Refuse references to what clearly is of another type than the parameter."""
     signature = fn.signature
-    given: Iterable[tuple[str, Any, Any]] = [
-        *(
-            (signature.name_at(index), signature.parameter_at(index), each)
-            for index, each in enumerate(args)
-        ),
-        *((name, signature.parameters.get(name, Any), each) for name, each in kwargs.items()),
-    ]
-    for name, takes, value in given:
-        if takes is not inspect.Parameter.empty:
-            _check(value, takes, f"its parameter {name!r}", task)
+    for index, value in enumerate(args):
+        if isinstance(value, _MAY_REFER):
+            _check(value, signature.parameter_at(index), _Parameter(signature, index, task))
+    for name, value in kwargs.items():
+        if isinstance(value, _MAY_REFER):
+            takes = signature.parameters.get(name, Any)
+            _check(value, takes, _Parameter(signature, name, task))
 
 
-def _check(value: Any, takes: Any, what: str, task: str) -> None:
+_MAY_REFER: Final = (TaskRef, HoleRef, list, tuple)
+
+
+class _Parameter(NamedTuple):
+    """What takes an argument, as errors name it."""
+
+    signature: Signature
+    place: int | str
+    task: str
+    inside: str = ""
+
+    def __str__(self) -> str:
+        place = self.place
+        name = place if isinstance(place, str) else self.signature.name_at(place)
+        return f"{self.inside}its parameter {name!r}"
+
+
+def _check(value: Any, takes: Any, at: _Parameter) -> None:
+    if takes is inspect.Parameter.empty:
+        return
     if isinstance(value, TaskRef):
         gives = _gives(value)
         if clash(gives, takes):
             raise UsageError(
-                f"task {task!r} cannot take what task {value.id!r} gives: {what} "
-                f"is {name_of(takes)}, and {value.id!r} returns {name_of(gives)}"
+                f"task {at.task!r} cannot take what task {value.id!r} gives: {at} is "
+                f"{name_of(takes)}, and {value.id!r} returns {name_of(gives)}"
             )
     elif isinstance(value, HoleRef):
         if clash(list, takes):
             raise UsageError(
-                f"task {task!r} cannot take what the tasks in hole {value.id!r} give: "
-                f"{what} is {name_of(takes)}, and that is a list"
+                f"task {at.task!r} cannot take what the tasks in hole {value.id!r} give: "
+                f"{at} is {name_of(takes)}, and that is a list"
             )
     elif type(value) in (list, tuple):
         items = typing.get_args(takes)
         if typing.get_origin(takes) is list and items:
             for each in cast("Sequence[Any]", value):
-                _check(each, items[0], f"an item of {what}", task)
+                _check(each, items[0], at._replace(inside="an item of " + at.inside))
 
 
 def _gives(ref: TaskRef) -> Any:

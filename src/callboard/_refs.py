@@ -77,6 +77,8 @@ def node_id(node: NodeLike) -> str:
 
 def node_ids(nodes: NodeLike | Iterable[NodeLike]) -> tuple[str, ...]:
     """Return the ids of one node, or of several, each once."""
+    if nodes == ():
+        return ()
     if isinstance(nodes, (TaskRef, HoleRef, str)):
         return (node_id(nodes),)
     return tuple(dict.fromkeys(map(node_id, nodes)))
