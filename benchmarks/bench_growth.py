@@ -27,9 +27,10 @@ async def nothing() -> None:
 M = callboard.task(nothing, name="M")
 
 
-async def create(count: int, batch: int, after: Sequence[str], before: Sequence[str]) -> None:
+async def create(count: int, batch: int, *, ordered: bool) -> None:
     """Create that many tasks, so many at once."""
     me = callboard.current()
+    after, before = (["A"], ["B"]) if ordered else ([], [])
     for begin in range(0, count, batch):
         if batch == 1:
             await me.add(M, after=after, before=before)
@@ -41,7 +42,7 @@ async def create(count: int, batch: int, after: Sequence[str], before: Sequence[
 
 def open_run(w: callboard.Builder, count: int, batch: int, promises: Sequence[str]) -> None:
     """Every creation names what it stands between."""
-    a = w.add(create, count, batch, ["A"], ["B"], id="A")
+    a = w.add(create, count, batch, ordered=True, id="A")
     w.add(nothing, after=a, id="B")
     for text in promises:
         w.promise(text)
@@ -49,7 +50,7 @@ def open_run(w: callboard.Builder, count: int, batch: int, promises: Sequence[st
 
 def with_hole(w: callboard.Builder, count: int, batch: int, promises: Sequence[str]) -> None:
     """Every creation comes into the hole."""
-    a = w.add(create, count, batch, [], [], id="A")
+    a = w.add(create, count, batch, ordered=False, id="A")
     w.hole("M*", after=a, before=w.add(nothing, after=a, id="B"))
     for text in promises:
         w.promise(text)

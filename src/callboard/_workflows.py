@@ -10,7 +10,8 @@ import attrs
 
 from ._builder import Builder
 from ._tasks import check_choice
-from .workflow import WorkflowSpec
+from .workflow import UsageError, WorkflowSpec
+from .workflow._definition import MAX_TASKS
 
 ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
 
@@ -64,6 +65,7 @@ def workflow(
     on_failure: str = "skip_downstream",
     failure_workflow: str | None = None,
     pools: Mapping[str, int] | None = None,
+    max_tasks: int = MAX_TASKS,
 ) -> Callable[[Callable[..., Any]], Workflow]: ...
 def workflow(
     fn: Callable[..., Any] | None = None,
@@ -74,21 +76,25 @@ def workflow(
     on_failure: str = "skip_downstream",
     failure_workflow: str | None = None,
     pools: Mapping[str, int] | None = None,
+    max_tasks: int = MAX_TASKS,
 ) -> Workflow | Callable[[Callable[..., Any]], Workflow]:
     """Make a function that builds a graph a workflow; a decorator, with or without arguments.
 
     The function is called once, when a run starts, with a :class:`Builder` and the run's real
     input; it runs
     nothing.  What it returns (a task's reference, or plain data with references in it) is the
-    run's output.
+    run's output.  ``max_tasks`` stops a run that would grow for ever.
     """
     check_choice("on_failure", on_failure, ON_FAILURE)
+    if max_tasks < 1:
+        raise UsageError(f"max_tasks={max_tasks!r} lets no task run; give at least 1")
     settings = {
         "concurrency": concurrency,
         "timeout": timeout,
         "on_failure": on_failure,
         "failure_workflow": failure_workflow,
         "pools": dict(pools or {}),
+        "max_tasks": max_tasks,
     }
 
     def make(function: Callable[..., Any]) -> Workflow:
