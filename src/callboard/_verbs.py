@@ -26,7 +26,7 @@ class AsyncVerbs:
         fn: Callable[..., Any] | str,
         /,
         *args: Any,
-        id: None = None,
+        id: str | None = None,
         key: str | None = None,
         after: Nodes = (),
         before: Nodes = (),
@@ -196,7 +196,7 @@ class SyncVerbs:
         fn: Callable[..., Any] | str,
         /,
         *args: Any,
-        id: None = None,
+        id: str | None = None,
         key: str | None = None,
         after: Nodes = (),
         before: Nodes = (),
@@ -284,6 +284,6 @@ class SyncBatch:
             self._send(said)
 
 
-def _refuse_id(given: object) -> None:
+def _refuse_id(given: str | None) -> None:
     if given is not None:
         raise UsageError(OWN_ID)
