@@ -10,7 +10,8 @@ from random import Random
 
 import attrs
 
-from .oracle import Broken, Oracle, Refused, has_dots
+from .oracle import Oracle, has_dots
+from .oracle_moves import Broken, Refused
 from .oracle_parts import Address, Births, Choice, Filling, Group, Many, Node, Vertex
 from .oracle_scenarios import random_move
 from .oracle_search import Look, transitive

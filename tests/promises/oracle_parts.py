@@ -150,17 +150,16 @@ def swap(node: Node, address: Address, new: Node) -> Node:
 
 
 def many(node: Many, parts: tuple[tuple[str, Node], ...]) -> Many:
-    """Give a map its instances, or a loop its rounds.
+    """Give a map its instances. Those that a search has thought up are named by their number.
 
-    Those that a search has thought up are numbered, or two would share an address; a map does not
-    care about their order.
+    The order of these means nothing in a map, so that it is made the same.
     """
-    real = [each for each in parts if not each[0].startswith(LATER)]
-    thought = [part for key, part in parts if key.startswith(LATER)]
+    known = tuple(each for each in parts if not each[0].startswith(LATER))
+    later = [part for key, part in parts if key.startswith(LATER)]
     if node.shape.beside:
-        thought.sort(key=hash)
-    numbered = [(f"{LATER}{number}", part) for number, part in enumerate(thought)]
-    return attrs.evolve(node, parts=(*real, *numbered))
+        later.sort(key=hash)
+    named = tuple((f"{LATER}{number}", part) for number, part in enumerate(later))
+    return attrs.evolve(node, parts=known + named)
 
 
 def labels_of(leaf: Node, anything: Iterable[str]) -> Iterable[str]:
@@ -251,7 +250,6 @@ class Parts:
                 yield from self.begin_one(node, who, label, ref)
             case Wild(owners=several, tasks=tasks):
                 if who in several:
-                    ref = f"{ref}#{len(tasks)}" if ref.startswith(LATER) else ref
                     yield DOTS_COST, (), attrs.evolve(node, tasks=(*tasks, ref))
 
     def fill_begun(self, node: Many, who: str, label: str, ref: str) -> Iterator[Filling]:

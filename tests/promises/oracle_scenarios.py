@@ -119,7 +119,13 @@ def grouped(made: tuple[str, str]) -> str:
 
 def guards(rng: Random, text: str) -> tuple[str, ...]:
     """Make some guards about the names of a text."""
-    return tuple(guard(rng, text) for _ in range(rng.choice((0, 0, 1, 1, 2, 3))))
+    made = [guard(rng, text) for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
+    late = re.findall(r"[MNK]", text)
+    if late and rng.random() < 0.3:
+        there = len(set(re.findall(r"[ABC]", text)))
+        made.append(f"at least {rng.choice((1, 1, 2))} {rng.choice(late)}")
+        made.append(f"at most {there + rng.choice((2, 3, 4))} tasks")
+    return tuple(made)
 
 
 def guard(rng: Random, text: str, scopes: tuple[str, ...] = ("A",)) -> str:

@@ -397,9 +397,12 @@ class Search(Parts):
 
     # With which graphs it can finish.
 
-    def finals(self, state: State, limit: int) -> frozenset[Final]:
-        """Return all final graphs of a closed run without dots: at most so many further tasks."""
-        now = {task.id: task.label for task in state.tasks}
+    def finals(self, state: State, limit: int, since: State | None = None) -> frozenset[Final]:
+        """Return all final graphs of a closed run without dots: at most so many further tasks.
+
+        Seen from an earlier moment (`since`), all that has been created after it is but a label.
+        """
+        now = [task.id for task in (since or state).tasks]
         above = self.tops(state)
         found: set[Final] = set()
         seen: set[Look] = set()
@@ -410,7 +413,7 @@ class Search(Parts):
                 continue
             seen.add(look)
             if self.at_rest(look):
-                found.add(self.final(look, now, above))
+                found.add(self.final(look, state, now, above))
             if self.further(look) < limit:
                 edge += self.growth(look, anything=())
         return frozenset(found)
@@ -434,21 +437,21 @@ class Search(Parts):
         """Return the order among the tasks outside the holes, and the holes as `#id`."""
         return set(transitive(state.edges))
 
-    def final(self, look: Look, now: dict[str, str], above: set[tuple[str, str]]) -> Final:
+    def final(self, look: Look, state: State, now: list[str], above: set[Edge]) -> Final:
         """Return the graph of a run that ends here."""
-        inside: dict[str, list[Hashable]] = {}
-        later: dict[Hashable, str] = {}
         order: set[tuple[Hashable, Hashable]] = set()
+        inside: dict[str, list[Hashable]] = {}
+        later: dict[Hashable, str] = {
+            task.id: task.label for task in state.tasks if task.id not in now
+        }
         for name, node in zip(look.plan.holes, look.holes, strict=True):
             refs, pairs = self.poset(node)
-            mine: list[Hashable] = [
-                (name, number) if ref[0] == LATER else ref for number, ref in enumerate(refs)
-            ]
-            later |= {
-                v: str(ref)[1:].split("#")[0]
-                for v, ref in zip(mine, refs, strict=True)
-                if ref[0] == LATER
-            }
+            mine: list[Hashable] = []
+            for number, ref in enumerate(refs):
+                is_later = str(ref).startswith(LATER)
+                mine.append((name, number) if is_later else ref)
+                if is_later:
+                    later[name, number] = str(ref).removeprefix(LATER)
             order |= {(mine[a], mine[b]) for a, b in pairs}
             inside[f"#{name}"] = mine
         for u, v in above:

@@ -259,6 +259,13 @@ def first_name(shape: Shape) -> str:
     return ""
 
 
+def first_label(shape: Shape) -> str:
+    """Return the first label in a shape, or `any` for dots."""
+    for place, _ in places(shape):
+        return place.name if isinstance(place, Lab) else "any"
+    return ""
+
+
 @attrs.frozen(cache_hash=True)
 class Count:
     """So many tasks with a matching label the finished run has."""

@@ -18,7 +18,7 @@ from .oracle_shapes import (
     Reader,
     Row,
     Shape,
-    first_name,
+    first_label,
     is_guard,
     keyed,
     places,
@@ -110,6 +110,10 @@ class State:
         """Go through the open leaves of all holes."""
         for name, node in self.trees():
             yield from leaves(node, (name,))
+
+    def with_edge(self, edge: Edge) -> State:
+        """Put a task in front of another."""
+        return attrs.evolve(self, edges=self.edges | {edge})
 
     def with_task(self, id: str, state: str) -> State:
         """Let a task have another state."""
@@ -228,7 +232,7 @@ def _unfold(shape: Shape, found: Declared) -> tuple[list[str], list[str]]:
             found.edges |= {(u, v) for u in last for v in first}
         return (ends[0][0], ends[-1][1]) if ends else ([], [])
     shape = keyed(shape, set())
-    name = unused(first_name(shape), set(found.holes))
+    name = unused(first_label(shape), set(found.holes))
     found.holes[name] = shape
     return [f"#{name}"], [f"#{name}"]
 
@@ -245,7 +249,7 @@ def labels(scenario: Scenario, found: Declared) -> tuple[str, ...]:
         names |= {place.name for place, _ in places(shape) if isinstance(place, Lab)}
     for text in scenario.guards:
         if is_guard(text):
-            names |= set(re.findall(r"\b[A-Z]\w*\b", text))
+            names |= set(re.findall(r"(?<!\[)\b[A-Z]\w*", text))
     return tuple(sorted(names))
 
 

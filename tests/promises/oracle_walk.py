@@ -20,9 +20,14 @@ if TYPE_CHECKING:
     from .oracle import Oracle
 
 
-def walked(oracle: Oracle, state: State, limit: int) -> frozenset[Final]:
+class TooManyError(RuntimeError):
+    """More moments than the search was allowed to go through."""
+
+
+def walked(oracle: Oracle, state: State, limit: int, since: State | None) -> frozenset[Final]:
     """Return all graphs with which a run can end, with at most so many further tasks."""
-    now = [task.id for task in state.tasks]
+    now = [task.id for task in (since or state).tasks]
+    most = len(state.tasks) + limit
     found: set[Final] = set()
     seen, edge = {state}, [state]
     while edge:
@@ -31,11 +36,13 @@ def walked(oracle: Oracle, state: State, limit: int) -> frozenset[Final]:
             later = {task.id: task.label for task in here.tasks if task.id not in now}
             order = ((u, v) for v, front in oracle.order(here).items() for u in front)
             found.add(canonical(now, later, order))
-        for move in all_moves(oracle, here, can_create=len(here.tasks) < len(now) + limit):
+        for move in all_moves(oracle, here, can_create=len(here.tasks) < most):
             verdict, there = oracle.apply(here, move)
-            if verdict == "ok" and there not in seen and len(there.tasks) <= len(now) + limit:
+            if verdict == "ok" and there not in seen and len(there.tasks) <= most:
                 seen.add(there)
                 edge.append(there)
+        if len(seen) > oracle.walk_max:
+            raise TooManyError
     return frozenset(found)
 
 
