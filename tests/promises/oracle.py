@@ -1,4 +1,9 @@
-"""DOC"""
+"""The oracle: the rules of Promises, told a second time and as naively as can be.
+
+It shares nothing with the package and must not import it. A scenario begins, moves are applied,
+and for each the oracle says `ok`, `refused` or `broken`; at each moment it lists, by search, all
+graphs with which the run can end.
+"""
 
 from __future__ import annotations
 
