@@ -211,14 +211,16 @@ def alt(items: Iterable[Shape]) -> Shape:
 
 def optional(item: Shape) -> Shape:
     """Make a shape that may also stay empty: a map of at most one."""
-    return item if item.nullable else times(item, 0, 1)
+    return times(item, 0, 1)
 
 
 def times(item: Shape, lo: int, hi: int | None) -> Shape:
     """Make a map of a shape."""
     if hi == 0 or isinstance(item, Empty):
         return EMPTY
-    return item if (lo, hi) == (1, 1) else Map(item, lo, hi)
+    if (lo, hi) == (1, 1) or ((lo, hi) == (0, 1) and item.nullable):
+        return item
+    return Map(item, lo, hi)
 
 
 def rounds(item: Shape, lo: int, hi: int | None) -> Shape:

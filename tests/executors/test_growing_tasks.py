@@ -99,7 +99,7 @@ async def test_every_word_of_the_protocol(engine: cb.Engine, tmp_path: Path) -> 
     """In an open run; each reply says what was made, and later lines wait for earlier ones."""
     script = """
         replies = [
-            ask("add_task", name="X", shell="true"),
+            ask("add_task", name="X", after=["a"], shell="true"),
             ask("add_task", name="Y", key="y", after=["a/X-1"], python="B.py", before=["b"]),
             ask("add_edge", **{"from": "a", "to": "a/y"}),
             ask("hole", shape="Z*", after=["a"], before=["b"]),

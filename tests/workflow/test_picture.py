@@ -15,6 +15,7 @@ from callboard.workflow import (
     HoleSpec,
     Node,
     Picture,
+    Refused,
     TaskSpec,
     TaskState,
     UsageError,
@@ -327,7 +328,8 @@ def test_what_somebody_wanted_to_look_different_does(play: type[Play]) -> None:
     p.say(c.Style(target="b", label="x", color="red"))
     p.say(c.Style(target="b", label="the <middle>"))
     p.say(c.Style(target=("a", "b"), label="then", color="yellow"))
-    p.say(c.Style(target="c", color="no such colour"))
+    with pytest.raises(Refused, match="no colour of a picture"):
+        p.say(c.Style(target="c", color="no such colour"))
     shown = picture(p.run)
     assert [node.label for node in shown.nodes[:3]] == ["a", "the <middle>", "c"]
     assert [node.colour for node in shown.nodes[:3]] == [None, "#ff0000", None]

@@ -138,7 +138,10 @@ def test_a_hole_that_is_full_takes_nothing_more(play: type[Play]) -> None:
         for label in labels:
             if not any(task.spec.name == label for task in p.run.tasks.values()) or text[1] == "{":
                 p.grow("A", c.AddTask(name=label))
-        assert p.breaks("A", c.AddTask(name=late)).text == "closed"
+        broken = p.breaks("A", c.AddTask(name=late))
+        full = [f"{hole.shape} in {hole.name!r}" for hole in p.run.holes.values()]
+        assert [broken.text] == (full or ["closed"])
+        assert "no place" in broken.message
 
 
 @pytest.mark.parametrize("text", ["M* & M*", "M* -> M*", "(N -> M) | (N -> K)", "x=M & x=M"])
