@@ -15,6 +15,7 @@ from .oracle_parts import (
     Place,
     Vertex,
     Wild,
+    addresses,
     edit,
     labels_of,
     leaves,
@@ -203,16 +204,9 @@ class Moves(Search):
     # Deciding about parts.
 
     def is_address(self, state: State, text: str) -> bool:
-        """Tell whether a part of this address has ever been there."""
-        return text.split("/+", 1)[0] in {dotted(each) for each in self.addresses(state)}
-
-    def addresses(self, state: State) -> list[Address]:
-        """Return the addresses of all open leaves and of all that stands around them."""
-        return [
-            address[: length + 1]
-            for address in [*((name,) for name in state.plan.holes), *dict(state.leaves())]
-            for length in range(len(address))
-        ]
+        """Tell whether there is a part of this address, filled or closed as it may be."""
+        known = {dotted(each) for name, node in state.trees() for each in addresses(node, (name,))}
+        return text.split("/+", 1)[0] in known
 
     def closed(self, state: State, move: Close) -> State:
         """Close what the owner has at and below an address."""

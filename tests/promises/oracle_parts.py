@@ -126,6 +126,23 @@ def leaves(node: Node, address: Address) -> Iterator[tuple[Address, Node]]:
         )
 
 
+def addresses(node: Node, address: Address) -> Iterator[Address]:
+    """Go through the addresses of a part and of all that is in it."""
+    yield address
+    match node:
+        case Group(items=items):
+            for item in items:
+                yield from addresses(item, address + step(item))
+        case Many(parts=parts):
+            for key, part in parts:
+                yield (*address, key)
+                yield from addresses(part, (*address, key, *step(part)))
+        case Choice(options=options):
+            yield (*address, first_name(Alt(options)))
+        case _:
+            pass
+
+
 def edit(node: Node, address: Address, change: Callable[[Address, Node], Node]) -> Node:
     """Rebuild a part with its open leaves changed."""
     match node:

@@ -324,6 +324,8 @@ def read_guard(text: str) -> tuple[Guard, ...]:
             return Count("*", 0, -1, scope), Edges((), forbid=False, scope=scope)
         case ["closed"]:
             return (Closed(scope),)
+        case ["at", "most", _, "rounds", "of", _]:
+            return ()  # nothing is started anew here
         case ["only", "tasks", *globs]:
             return (Only(tuple(globs[::2]), scope),)
         case ["at", "most", number, what]:

@@ -216,6 +216,9 @@ def declared(scenario: Scenario) -> Declared:
         _unfold(Reader(scenario.flow).shape(), found)
     if len(set(found.tasks)) < len(found.tasks):
         raise Unfit("a name that always exists stands twice")
+    known = {*found.tasks, *(f"#{name}" for name in found.holes)}
+    if any(not known.issuperset(edge) for edge in found.edges):
+        raise Unfit("an edge from or to what is not there")
     return found
 
 

@@ -20,6 +20,9 @@ from .oracle import (
     Succeed,
     hole_ids,
 )
+from .oracle_final import canonical
+from .oracle_open import may_edges
+from .oracle_parts import owners
 
 
 class Play:
@@ -388,3 +391,90 @@ def test_an_owner_that_cannot_speak() -> None:
 def test_promises_of_a_registration_that_cannot_hold_together() -> None:
     for guards in (("at least 1 M", "at most 2 tasks"), ("at most 2 tasks", "at least 1 M")):
         assert Play("A -> M* -> B", guards=guards).begun == "refused"
+
+
+def test_places_with_names() -> None:
+    shape = "(x=M* & y=M*)"
+    assert Play(f"A -> {shape} -> B".replace("x=", "")).begun == "refused"
+    play = Play(tasks=(("A", ()),), holes=(("h", shape, ("A",), (), None),)).start("A")
+    assert play.create("A", "M") == "refused"
+    assert play.create("A", "M", into="h/x") == "ok"
+    assert play.create("A", "M", into="h/y/+") == "ok"
+    assert play.create("A", "M", into="h/y/A/M-1") == "refused"
+    assert play.create("A", "M", into="h/x/A/M-1") == "broken"
+
+
+@pytest.mark.parametrize("shape", ["(M* & M*)", "M* -> M*", "(N -> M | N -> K)"])
+def test_places_that_nobody_could_tell_apart(shape: str) -> None:
+    assert Play(f"A -> {shape} -> B").begun == "refused"
+
+
+def test_in_python_the_owner_creates_each_task() -> None:
+    play = Play(tasks=(("A", ()),), holes=(("h", "(N -> M)*", ("A",), (), None),), closed=True)
+    assert play.start("A").create("A", "N") == "ok"
+    assert [task.id for task in play.now.tasks] == ["A", "A/N-1"]
+    play.end("A").start("A/N-1")
+    assert play.say(Succeed("A/N-1")) == "broken"
+    assert play.create("A/N-1", "M") == "ok"
+    play.end("A/N-1", "A/N-1/M-1")
+
+
+def test_rounds_stand_one_after_the_other() -> None:
+    assert Play("A -> loop(M){0,2} -> B").finals() == 3
+    assert Play("A -> loop(M | N){0,2} -> B").finals() == 1 + 2 + 4
+    assert Play("A -> (M | N){0,2} -> B").finals() == 1 + 2 + 3
+
+
+def test_the_nearest_task_owns_a_hole() -> None:
+    play = Play("A -> (M & K*) -> N* -> B").start("A")
+    assert [owners(leaf) for _, leaf in play.now.leaves()] == [("A",), ("M",)]
+
+
+def test_a_taken_choice_is_the_task_in_front() -> None:
+    play = Play("A -> (M | N) -> K* -> B").start("A")
+    assert play.create("A", "N") == "ok"
+    play.end("A").start("A/N-1")
+    assert play.create("A/N-1", "K") == "ok"
+
+
+def test_a_map_in_front_is_not_one_task() -> None:
+    play = Play("A -> M* -> K* -> B").start("A")
+    assert play.create("A", "M") == "ok"
+    assert play.end("A").labels() == [""]
+
+
+def test_an_owner_need_not_be_in_front() -> None:
+    play = Play(tasks=(("A", ()), ("C", ()), ("B", ())), holes=(("h", "M*", ("A",), ("B",), "C"),))
+    assert play.ready() == {"A", "C"}
+    play.end("A")
+    assert play.ready() == {"C"}
+    play.start("C")
+    assert play.say(Promise("sealed by C")) == "ok"
+    assert play.ready() == {"B"}
+
+
+def test_an_owner_behind_its_own_hole() -> None:
+    assert (
+        Play(tasks=(("A", ()), ("B", ())), holes=(("h", "M*", ("A",), ("B",), "B"),)).begun
+        == "refused"
+    )
+
+
+def test_what_may_still_be_said_in_an_open_run() -> None:
+    play = Play(tasks=(("A", ()), ("B", ("A",)), ("C", ())), guards=("no edges into C",))
+    assert may_edges(play.oracle, play.now) == {("C", "B"), ("C", "A")}
+    assert play.oracle.may_labels(play.now) == set("ABCZ")
+    play.start("A")
+    assert may_edges(play.oracle, play.now) == {("C", "B")}
+    play.ok(Promise("no new edges"), Promise("only tasks B, X*"))
+    assert may_edges(play.oracle, play.now) == set()
+    assert play.oracle.may_labels(play.now) == {"B"}
+
+
+def test_equal_graphs_have_one_form() -> None:
+    one = canonical("A", {1: "M", 2: "N", 3: "M"}, [("A", 1), ("A", 2), ("A", 3), (1, 2)])
+    same = canonical("A", {8: "N", 7: "M", 9: "M"}, [("A", 7), ("A", 8), ("A", 9), (9, 8)])
+    other = canonical("A", {1: "M", 2: "N", 3: "M"}, [("A", 1), ("A", 2), ("A", 3), (2, 1)])
+    kept = canonical("AM", {2: "N", 3: "M"}, [("A", "M"), ("A", 2), ("A", 3), ("M", 2)])
+    assert one == same != other
+    assert one != kept
