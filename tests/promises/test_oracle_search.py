@@ -71,7 +71,7 @@ def test_what_is_broken_leads_nowhere() -> None:
 
 def test_what_closes_early_could_not_be_filled() -> None:
     oracle, blind, seen = Oracle(), Blind(), 0
-    for state, move, verdict, there in moments(oracle, 300):
+    for state, move, verdict, there in moments(oracle, 900):
         if verdict == "ok" and is_small(state):
             _, plain = blind.apply(state, move)
             for creation in closed_ways(blind, plain, there):

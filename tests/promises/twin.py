@@ -57,6 +57,8 @@ class Twin:
 
     def __init__(self, scenario: Scenario, state: State) -> None:
         self.mute = scenario.mute
+        if "()) | ()" in f"{scenario.flow} {scenario.holes}":
+            raise Unlike  # a choice among two ways to be empty stays open for the oracle
         self.optional = "?" in f"{scenario.flow} {scenario.holes}"
         try:
             created = ev.RunCreated(at=0.0, run="r", spec=self._spec(scenario, state))
