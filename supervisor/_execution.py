@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
-from ..workflow import Creation, Failure, Run, Task, TaskSpec, Wait, WorkflowSpec
+from ..workflow import Creation, Failure, Run, Stop, Task, TaskSpec, Wait, WorkflowSpec
 
 
 @attrs.frozen
@@ -72,6 +72,7 @@ class Lease:
         grow: Changes the graph of the run in the name of this attempt, all of a batch or nothing;
             returns what each command made when that is stored.
         holes: Gives what the task may fill at the moment: addresses, and what may come there.
+        killed: A promise was broken: it is killed, and neither told nor terminated before.
         lingering: Set by an executor that could not stop its work: awaiting it ends when the work
             has.
     """
@@ -94,6 +95,7 @@ class Lease:
     waited: float | None = None
     grow: Callable[[Sequence[Creation]], Awaitable[list[Any]]] | None = None
     holes: Callable[[], Sequence[tuple[str, str]]] = tuple[tuple[str, str]]
+    killed: bool = False
     lingering: Callable[[], Awaitable[None]] | None = None
 
     def log(self, stream: str, text: str, data: Any = None) -> None:
@@ -105,6 +107,11 @@ class Lease:
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
+
+    @property
+    def stop(self) -> Stop:
+        """The times between being told, terminated and killed."""
+        return _AT_ONCE if self.killed else self.spec.options.stop
 
     @property
     def key(self) -> str:
@@ -136,10 +143,8 @@ class Executor(Protocol):
         """Do one attempt and return how it ended.
 
         An exception is a failure of kind ``error``.  Cancelling this call is how an attempt is
-        stopped: the
-        executor stops its work in the three steps of ``lease.spec.options.stop``, shielded, and
-        lets the
-        cancellation go on.
+        stopped: the executor stops its work in the three steps of ``lease.stop``, shielded, and
+        lets the cancellation go on.
         """
         ...
 
@@ -162,6 +167,9 @@ class Binder(Protocol):
     def output(self, run: Run) -> Any:
         """Return the output of a run that succeeded."""
         ...
+
+
+_AT_ONCE = Stop(grace=0.0, term=0.0)
 
 
 class NoExecutor(Exception):

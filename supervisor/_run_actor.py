@@ -27,6 +27,7 @@ from ..workflow import (
     Event,
     Refused,
     Run,
+    RunState,
     SetTimer,
     StopAttempt,
     StoreError,
@@ -362,6 +363,7 @@ class RunActor:
         job = self.jobs.get(fence)
         child = self.children.get(fence)
         if job is not None and job.outcome is None:
+            job.lease.killed = self.run.stopping is RunState.PROMISE_BROKEN
             job.stop()
         elif child is not None:
             self.unwanted.add(fence)

@@ -235,6 +235,24 @@ async def test_a_broken_promise_is_told_and_ends_the_run(
     assert (error.detail["task"], error.detail["attempt"]) == ("a", 1)
 
 
+async def test_who_breaks_a_promise_is_killed_whatever_time_it_has_to_stop(
+    engine: cb.Engine, tmp_path: Path
+) -> None:
+    script = """
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ask("add_task", name="M")
+        while True:
+            sys.stdin.readline()
+        """
+    flow(tmp_path, "A -> M* -> B", {"A": script, "M": WORK, "B": WORK})
+    patient = [{"name": "A", "python": "A.py", "stop": {"grace": "1h", "term": "1h"}}]
+    tasks = [*patient, {"name": "M", "python": "M.py"}, {"name": "B", "python": "B.py"}]
+    described = {"flow": "A -> M* -> B", "tasks": tasks, "promises": ["no new M"]}
+    spec = loads(json.dumps(described), "w.json", tmp_path)
+    assert (await done(engine, spec)).state == "promise_broken"
+
+
 async def test_what_must_still_come_breaks_the_promise_when_its_owner_ends(
     engine: cb.Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -182,7 +182,7 @@ def test_a_command_that_makes_no_sense_is_refused_at_once(options: dict[str, obj
 
 
 async def test_a_spawner_needs_its_block() -> None:
-    spawner = Spawner("engine")
+    spawner = Spawner(f"engine-{os.getpid()}")
     with pytest.raises(UsageError, match="async with"):
         await spawner.start(program("true"))
     async with spawner:
@@ -251,7 +251,7 @@ async def test_closing_a_stream_ends_its_reader(spawner: Spawner) -> None:
 
 
 async def test_leaving_the_spawner_ends_what_runs_and_says_so() -> None:
-    async with Spawner("engine") as spawner:
+    async with Spawner(f"engine-{os.getpid()}") as spawner:
         process = await spawner.start(program("sleep", "60"))
         helper = spawner.pid
     with pytest.raises(ProcessLost, match="spawner was closed") as caught:
@@ -265,7 +265,7 @@ async def test_leaving_the_spawner_ends_what_runs_and_says_so() -> None:
 async def test_a_cancelled_spawner_still_sees_processes_end() -> None:
     """Clean-up in a cancelled tree needs the spawner to go on until its block ends."""
     with anyio.CancelScope() as scope:
-        async with Spawner("engine") as spawner:
+        async with Spawner(f"engine-{os.getpid()}") as spawner:
             process = await spawner.start(program("sleep", "60"))
             scope.cancel()
             with anyio.CancelScope(shield=True):

@@ -149,7 +149,7 @@ async def stop_process(process: Process, lease: Lease, *, told: bool = False) ->
     Args:
         told: Whether it was told in its own way, and so has its grace time.
     """
-    stop = lease.spec.options.stop
+    stop = lease.stop
     with anyio.CancelScope(shield=True), not_busy():
         if not await process.stop(stop.grace if told else 0.0, stop.term):
             lease.remains = f"process {process.pid} could not be killed"

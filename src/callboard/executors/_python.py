@@ -92,7 +92,7 @@ class _Conversation:
 
     async def _stop(self) -> None:
         """Tell the process to end, and end it; one that reads nothing may not even be told."""
-        grace = self.lease.spec.options.stop.grace
+        grace = self.lease.stop.grace
         with not_busy(), anyio.move_on_after(grace, shield=True) as telling:
             await self._tell(encode_cancel())
         await stop_process(self.process, self.lease, told=not telling.cancelled_caught)
