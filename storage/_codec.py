@@ -155,6 +155,18 @@ def encode_value(value: Json) -> str:
     return _encode_json(value).decode()
 
 
+def json_of(value: Json, what: str) -> str:
+    """Return a value as JSON text.
+
+    Raises:
+        StoreError: it is not a JSON value.
+    """
+    try:
+        return encode_value(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StoreError(f"{what} is no JSON value: {error}") from error
+
+
 def decode_value(text: str) -> Json:
     """Return the value of a JSON text."""
     return _decode_json(text)

@@ -6,21 +6,24 @@ for every microsecond here.  What was handed to ``commit`` therefore must not be
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from string import ascii_uppercase
 from typing import TypeVar
 
 import anyio
 import attrs
 
 from ..workflow import ENDED, SETTLED, Event, RunState, StoreError, TaskState
+from ._memory_records import Records
 from ._protocol import (
     EngineInfo,
     Json,
     LogLine,
     PoolLease,
     Posted,
+    Record,
     RunQuery,
     RunRow,
     StoredRun,
@@ -29,6 +32,7 @@ from ._protocol import (
 )
 from ._refusals import (
     Head,
+    check_removable,
     check_transition,
     check_transitions,
     owned,
@@ -82,6 +86,7 @@ class MemoryStore:
         self._answered: deque[int] = deque()
         self._lines: deque[LogLine] = deque(maxlen=LOG_LINES_MAX)
         self._lines_written = 0
+        self._records = Records()
         self._changes = 1
         self._changed: anyio.Event | None = None
 
@@ -180,9 +185,32 @@ class MemoryStore:
 
     async def runs(self, query: RunQuery) -> Sequence[RunRow]:
         """Return runs, newest first."""
-        newest_last = sorted(self._runs.values(), key=lambda run: run.row.created_at)
-        runs = reversed(newest_last)  # of equals, too, the one created last comes first
-        return _first((r.current_row() for r in runs), lambda r: _wanted(r, query), query.limit)
+        newest_last = sorted(self._meant(query), key=lambda run: run.row.created_at)
+        newest_last.reverse()  # of equals, too, the one created last comes first
+        return [run.current_row() for run in newest_last[query.offset : query.offset + query.limit]]
+
+    def _meant(self, query: RunQuery) -> list[_Run]:
+        return [run for run in self._runs.values() if _wanted(run.row, query)]
+
+    async def run_counts(self, query: RunQuery) -> Mapping[RunState, int]:
+        """Return how many runs are in each state, of all that the query means."""
+        return Counter(run.row.state for run in self._meant(query))
+
+    async def task_counts(self, query: RunQuery) -> Mapping[TaskState, int]:
+        """Return how many tasks are in each state, over all runs that the query means."""
+        return Counter(row.state for run in self._meant(query) for row in run.tasks.values())
+
+    async def remove(self, run: str) -> None:
+        """Remove a run that has ended, and all that belongs to it."""
+        known = self._runs.get(run)
+        check_removable(run, known.row.state if known else None)
+        del self._runs[run]
+        kept = [line for line in self._lines if line.run != run]
+        self._lines = deque(kept, maxlen=LOG_LINES_MAX)
+        for number in [n for n, post in self._posts.items() if post.posted.run == run]:
+            del self._posts[number]
+        self._answered = deque(each for each in self._answered if each in self._posts)
+        self._note_change()
 
     async def tasks(self, run: str) -> Sequence[TaskRow]:
         """Return the current rows of a run's tasks in creation order."""
@@ -297,6 +325,33 @@ class MemoryStore:
         posted = self._posts.get(post)
         return None if posted is None else posted.answer
 
+    # ------------------------------------------------------------------ records
+
+    async def record(self, kind: str, id: str) -> Record | None:
+        """Return a record, or None."""
+        return self._records.get(kind, id)
+
+    async def records(
+        self, kind: str, *, parent: str | None = None, limit: int = 100, offset: int = 0
+    ) -> Sequence[Record]:
+        """Return the records of a kind in the order of their ids, or those of one parent."""
+        return self._records.listed(kind, parent, limit, offset)
+
+    async def count_records(self, kind: str, parent: str | None = None) -> int:
+        """Return how many records of a kind there are, or how many of one parent."""
+        return self._records.count(kind, parent)
+
+    async def put(self, record: Record, version: int) -> Record:
+        """Write a record if it still has this version."""
+        written = self._records.put(record, version)
+        self._note_change()
+        return written
+
+    async def drop(self, kind: str, id: str, version: int) -> None:
+        """Remove a record if it still has this version."""
+        self._records.drop(kind, id, version)
+        self._note_change()
+
     async def wait_changed(self, seen: int) -> int:
         """Return another number than ``seen`` once what others may wait for has changed."""
         while self._changes == seen:
@@ -317,8 +372,22 @@ def _wanted(row: RunRow, query: RunQuery) -> bool:
         (query.states is None or row.state in query.states)
         and (query.workflow is None or row.workflow == query.workflow)
         and (query.topic is None or row.topic == query.topic)
+        and (query.job is None or row.job == query.job)
+        and (not query.search or _has(row, _lower(query.search)))
         and (query.before is None or row.created_at < query.before)
     )
+
+
+def _has(row: RunRow, part: str) -> bool:
+    return part in _lower(row.run) or part in _lower(row.workflow)
+
+
+def _lower(text: str) -> str:
+    """Return the text with small letters from a to z: a database knows no others."""
+    return text.translate(_SMALL)
+
+
+_SMALL = {ord(each): ord(each.lower()) for each in ascii_uppercase}
 
 
 def _first(items: Iterable[_T], wanted: Callable[[_T], bool], limit: int) -> list[_T]:

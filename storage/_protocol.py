@@ -7,7 +7,7 @@ bring their own; ``callboard.testing.StoreConformance`` tells whether it is righ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeAlias
 
@@ -31,7 +31,11 @@ class EngineInfo:
 
 @attrs.define(kw_only=True)
 class RunRow:
-    """A run as lists show it; always written together with the events that led to it."""
+    """A run as lists show it; always written together with the events that led to it.
+
+    What a run was created with never changes: ``workflow``, ``topic``, ``job``, its parent and
+    ``created_at``.
+    """
 
     run: str
     workflow: str
@@ -39,6 +43,7 @@ class RunRow:
     paused: bool = False
     reason: str | None = None
     topic: str | None = None
+    job: str | None = None
     parent_run: str | None = None
     parent_task: str | None = None
     created_at: float
@@ -147,13 +152,44 @@ class PoolLease:
 
 @attrs.frozen(kw_only=True)
 class RunQuery:
-    """Which runs to list, newest first."""
+    """Which runs to list, newest first.
+
+    Attributes:
+        search: A part of the run's id or of its workflow's name; the case of the letters a to z
+            does not matter.
+        before: Only those created before this.
+        offset: How many of the first to leave out.
+    """
 
     states: frozenset[RunState] | None = None
     workflow: str | None = None
     topic: str | None = None
+    job: str | None = None
+    search: str | None = None
     limit: int = 100
+    offset: int = 0
     before: float | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Record:
+    """Something that is remembered beside runs: a definition, a topic, a token.
+
+    Attributes:
+        kind: What it is.
+        id: Which of its kind it is.
+        parent: What it belongs to, for lists.
+        version: How often it was written; 0 as long as it is not.
+        body: What it says.
+        changed_at: When it was written last.
+    """
+
+    kind: str
+    id: str
+    parent: str | None = None
+    version: int = 0
+    body: Json = None
+    changed_at: float
 
 
 class Store(Protocol):
@@ -200,6 +236,29 @@ class Store(Protocol):
 
     async def runs(self, query: RunQuery) -> Sequence[RunRow]:
         """Return runs, newest first."""
+        ...
+
+    async def run_counts(self, query: RunQuery) -> Mapping[RunState, int]:
+        """Return how many runs are in each state, of all that the query means.
+
+        ``limit`` and ``offset`` do not matter.  States in which there is none may be left out.
+        """
+        ...
+
+    async def task_counts(self, query: RunQuery) -> Mapping[TaskState, int]:
+        """Return how many tasks are in each state, over all runs that the query means.
+
+        ``limit`` and ``offset`` do not matter.  States in which there is none may be left out.
+        """
+        ...
+
+    async def remove(self, run: str) -> None:
+        """Remove a run that has ended, with its events, tasks, log lines and commands.
+
+        Raises:
+            Refused: it has not ended.
+            UnknownRun: there is no such run.
+        """
         ...
 
     async def tasks(self, run: str) -> Sequence[TaskRow]:
@@ -264,6 +323,39 @@ class Store(Protocol):
 
     async def answer(self, post: int) -> Json | None:
         """Return the answer to a command, None while there is none."""
+        ...
+
+    async def record(self, kind: str, id: str) -> Record | None:
+        """Return a record, or None."""
+        ...
+
+    async def records(
+        self, kind: str, *, parent: str | None = None, limit: int = 100, offset: int = 0
+    ) -> Sequence[Record]:
+        """Return the records of a kind in the order of their ids, or those of one parent."""
+        ...
+
+    async def count_records(self, kind: str, parent: str | None = None) -> int:
+        """Return how many records of a kind there are, or how many of one parent."""
+        ...
+
+    async def put(self, record: Record, version: int) -> Record:
+        """Write a record if it still has this version, and return it with its new one.
+
+        Version 0 means that it must not exist.  What ``record`` says as its own version does not
+        matter.
+
+        Raises:
+            VersionConflict: it has another version: somebody else wrote or dropped it.
+        """
+        ...
+
+    async def drop(self, kind: str, id: str, version: int) -> None:
+        """Remove a record if it still has this version.
+
+        Raises:
+            VersionConflict: it has another version, or does not exist.
+        """
         ...
 
     async def wait_changed(self, seen: int) -> int:

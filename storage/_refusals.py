@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from ..workflow import RunOwned, UnknownRun
+from ..workflow import ENDED, Refused, RunOwned, RunState, UnknownRun, VersionConflict
 from ._protocol import Conflict, EngineInfo, Transition
 
 Head: TypeAlias = tuple[int, str | None]
@@ -61,6 +61,23 @@ def check_transition(transition: Transition, head: Head | None) -> None:
 def unknown_run(run: str) -> UnknownRun:
     """Say that there is no such run."""
     return UnknownRun(f"no run {run!r} in this store; `callboard runs` lists them")
+
+
+def check_removable(run: str, state: RunState | None) -> None:
+    """Raise unless a run in this state may be removed; None: there is no such run."""
+    if state is None:
+        raise unknown_run(run)
+    if state not in ENDED:
+        raise Refused(
+            f"run {run!r} is {state}: only a run that has ended can be removed; "
+            f"cancel it first (`callboard cancel {run}`)"
+        )
+
+
+def check_version(kind: str, id: str, expected: int, found: int) -> None:
+    """Raise :class:`VersionConflict` unless a record has the version that its writer expects."""
+    if expected != found:
+        raise VersionConflict(kind, id, expected, found)
 
 
 def owned(run: str, owner: str, engine: EngineInfo | None) -> RunOwned:

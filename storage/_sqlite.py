@@ -8,16 +8,22 @@ needed.
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import anyio
 
-from ..workflow import Event, StoreError
-from . import _sqlite_acts as acts, _sqlite_commit as commits, _sqlite_query as queries
+from ..workflow import Event, RunState, StoreError, TaskState
+from . import (
+    _sqlite_acts as acts,
+    _sqlite_commit as commits,
+    _sqlite_query as queries,
+    _sqlite_records as records,
+)
 from ._bridge import wake_of_this_loop
+from ._codec import json_of
 from ._crash import CrashHook, crash_hook
 from ._locks import EngineLock, is_alive
 from ._protocol import (
@@ -26,6 +32,7 @@ from ._protocol import (
     LogLine,
     PoolLease,
     Posted,
+    Record,
     RunQuery,
     RunRow,
     StoredRun,
@@ -160,6 +167,18 @@ class SqliteStore:
         """Return runs, newest first."""
         return await self._read(lambda c: queries.runs(c, self._namespace, query))
 
+    async def run_counts(self, query: RunQuery) -> Mapping[RunState, int]:
+        """Return how many runs are in each state, of all that the query means."""
+        return await self._read(lambda c: queries.run_counts(c, self._namespace, query))
+
+    async def task_counts(self, query: RunQuery) -> Mapping[TaskState, int]:
+        """Return how many tasks are in each state, over all runs that the query means."""
+        return await self._read(lambda c: queries.task_counts(c, self._namespace, query))
+
+    async def remove(self, run: str) -> None:
+        """Remove a run that has ended, and all that belongs to it."""
+        await self._write(lambda c: acts.remove(c, self._namespace, run))
+
     async def tasks(self, run: str) -> Sequence[TaskRow]:
         """Return the current rows of a run's tasks in creation order."""
         return await self._read(lambda c: queries.tasks(c, self._namespace, run))
@@ -218,7 +237,7 @@ class SqliteStore:
 
     async def post(self, run: str, command: Json, by: str | None = None) -> int:
         """Leave a command for the engine that owns a run; return its number."""
-        text = acts.json_of(command, f"the command for run {run!r}")
+        text = json_of(command, f"the command for run {run!r}")
         return await self._write(lambda c: acts.post(c, self._namespace, run, text, by))
 
     async def inbox(self, engine: str) -> Sequence[Posted]:
@@ -227,12 +246,40 @@ class SqliteStore:
 
     async def reply(self, post: int, answer: Json) -> None:
         """Answer a command that was left for a run."""
-        text = acts.json_of(answer, f"the answer to command {post}")
+        text = json_of(answer, f"the answer to command {post}")
         await self._write(lambda c: acts.reply(c, self._namespace, post, text))
 
     async def answer(self, post: int) -> Json | None:
         """Return the answer to a command, None while there is none."""
         return await self._read(lambda c: queries.answer(c, self._namespace, post))
+
+    # ------------------------------------------------------------------ records
+
+    async def record(self, kind: str, id: str) -> Record | None:
+        """Return a record, or None."""
+        return await self._read(lambda c: records.record(c, self._namespace, kind, id))
+
+    async def records(
+        self, kind: str, *, parent: str | None = None, limit: int = 100, offset: int = 0
+    ) -> Sequence[Record]:
+        """Return the records of a kind in the order of their ids, or those of one parent."""
+        return await self._read(
+            lambda c: records.records(
+                c, self._namespace, kind, parent=parent, limit=limit, offset=offset
+            )
+        )
+
+    async def count_records(self, kind: str, parent: str | None = None) -> int:
+        """Return how many records of a kind there are, or how many of one parent."""
+        return await self._read(lambda c: records.count(c, self._namespace, kind, parent))
+
+    async def put(self, record: Record, version: int) -> Record:
+        """Write a record if it still has this version."""
+        return await self._write(lambda c: records.put(c, self._namespace, record, version))
+
+    async def drop(self, kind: str, id: str, version: int) -> None:
+        """Remove a record if it still has this version."""
+        await self._write(lambda c: records.drop(c, self._namespace, kind, id, version=version))
 
     async def wait_changed(self, seen: int) -> int:
         """Return another number than ``seen`` as soon as another store object or process wrote."""

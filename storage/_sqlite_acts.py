@@ -11,11 +11,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
-from ..workflow import StoreError
+from ..workflow import RunState
 from . import _sqlite_query as queries
-from ._codec import encode_value
-from ._protocol import EngineInfo, Json, PoolLease
-from ._refusals import owned, unknown_run
+from ._protocol import EngineInfo, PoolLease
+from ._refusals import check_removable, owned, unknown_run
 
 ANSWER_KEPT_SECONDS: Final = 3600.0
 """How long the answer to a command is kept: its sender waits for it a few seconds."""
@@ -95,6 +94,17 @@ def take(
         return owner
 
 
+def remove(connection: sqlite3.Connection, namespace: str, run: str) -> None:
+    """Remove a run that has ended; what refers to its row goes with it."""
+    with transaction(connection):
+        row = connection.execute(
+            "SELECT state FROM runs WHERE namespace = ? AND run = ?", (namespace, run)
+        ).fetchone()
+        check_removable(run, None if row is None else RunState(row[0]))
+        connection.execute("DELETE FROM logs WHERE namespace = ? AND run = ?", (namespace, run))
+        connection.execute("DELETE FROM runs WHERE namespace = ? AND run = ?", (namespace, run))
+
+
 def lease_pool(
     connection: sqlite3.Connection,
     namespace: str,
@@ -157,15 +167,3 @@ def _remove_answered(connection: sqlite3.Connection, namespace: str, now: float)
         "WHERE namespace = ? AND answer IS NOT NULL AND answered_at < ? LIMIT ?)",
         (namespace, now - ANSWER_KEPT_SECONDS, REMOVED_MAX),
     )
-
-
-def json_of(value: Json, what: str) -> str:
-    """Return a value as JSON text.
-
-    Raises:
-        StoreError: it is not a JSON value.
-    """
-    try:
-        return encode_value(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise StoreError(f"{what} is no JSON value: {error}") from error

@@ -18,13 +18,13 @@ from ._refusals import Head, check_transitions, owner_after
 _Row = tuple[Any, ...]
 
 _CREATE_RUN = """
-INSERT INTO runs (state, paused, reason, topic, parent_run, parent_task, started_at, ended_at,
-    owner, version, namespace, run, workflow, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO runs (state, paused, reason, started_at, ended_at, owner, version, namespace, run,
+    workflow, topic, job, parent_run, parent_task, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _UPDATE_RUN = """
-UPDATE runs SET state = ?, paused = ?, reason = ?, topic = ?, parent_run = ?, parent_task = ?,
-    started_at = ?, ended_at = ?, owner = ?, version = ?
+UPDATE runs SET state = ?, paused = ?, reason = ?, started_at = ?, ended_at = ?, owner = ?,
+    version = ?
 WHERE namespace = ? AND run = ? AND version = ? AND owner IS ?
 """
 _UPDATE_VERSION = """
@@ -107,8 +107,7 @@ def _add_run(batch: Batch, namespace: str, transition: Transition, *, short: boo
         transition.run,
     )
     if transition.version == 0:
-        row = transition.row
-        batch.created.append((*values, row.workflow, row.created_at))
+        batch.created.append((*values, *_lasting(transition.row)))
     else:
         batch.updated.append((*values, transition.version, transition.engine))
 
@@ -118,11 +117,20 @@ def _changing(row: RunRow) -> _Row:
         _TEXTS[row.state],
         row.paused,
         row.reason,
-        row.topic,
-        row.parent_run,
-        row.parent_task,
         row.started_at,
         row.ended_at,
+    )
+
+
+def _lasting(row: RunRow) -> _Row:
+    """Return what a run was created with: no index on it is touched by what comes later."""
+    return (
+        row.workflow,
+        row.topic,
+        row.job,
+        row.parent_run,
+        row.parent_task,
+        row.created_at,
     )
 
 

@@ -22,9 +22,11 @@ from ._protocol import (
 )
 
 _RUN = """
-SELECT run, workflow, state, paused, reason, topic, parent_run, parent_task, created_at, started_at,
-    ended_at, owner, version FROM runs
+SELECT run, workflow, state, paused, reason, topic, job, parent_run, parent_task, created_at,
+    started_at, ended_at, owner, version FROM runs
 """
+_COUNT_RUNS = "SELECT state, count(*) FROM runs"
+_COUNT_TASKS = "SELECT tasks.state, count(*) FROM runs JOIN tasks USING (namespace, run)"
 _TASK = """
 SELECT run, task, label, kind, state, generation, attempt, fence, worker, pool, priority, reason,
     changed_at FROM tasks
@@ -95,23 +97,58 @@ def find(connection: sqlite3.Connection, namespace: str, beginning: str) -> list
 
 def runs(connection: sqlite3.Connection, namespace: str, query: RunQuery) -> list[RunRow]:
     """Return runs, newest first."""
+    where, values = _meant(namespace, query)
+    rows = connection.execute(
+        f"{_RUN} WHERE {where} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?",
+        (*values, query.limit, query.offset),
+    )
+    return [_run(row) for row in rows]
+
+
+def run_counts(
+    connection: sqlite3.Connection, namespace: str, query: RunQuery
+) -> dict[RunState, int]:
+    """Return how many runs are in each state."""
+    where, values = _meant(namespace, query)
+    rows = connection.execute(f"{_COUNT_RUNS} WHERE {where} GROUP BY state", values)
+    return {RunState(state): count for state, count in rows}
+
+
+def task_counts(
+    connection: sqlite3.Connection, namespace: str, query: RunQuery
+) -> dict[TaskState, int]:
+    """Return how many tasks are in each state."""
+    where, values = _meant(namespace, query)
+    rows = connection.execute(f"{_COUNT_TASKS} WHERE {where} GROUP BY tasks.state", values)
+    return {TaskState(state): count for state, count in rows}
+
+
+def _meant(namespace: str, query: RunQuery) -> tuple[str, list[str | float]]:
+    """Return the condition on runs that a query means, and its values."""
     where = ["namespace = ?"]
     values: list[str | float] = [namespace, *(query.states or ())]
     if query.states is not None:
-        where.append(f"state IN ({', '.join('?' * len(query.states))})")
+        where.append(f"runs.state IN ({', '.join('?' * len(query.states))})")
     for condition, value in (
         ("workflow = ?", query.workflow),
         ("topic = ?", query.topic),
+        ("job = ?", query.job),
         ("created_at < ?", query.before),
     ):
         if value is not None:
             where.append(condition)
             values.append(value)
-    rows = connection.execute(
-        f"{_RUN} WHERE {' AND '.join(where)} ORDER BY created_at DESC, rowid DESC LIMIT ?",
-        (*values, query.limit),
-    )
-    return [_run(row) for row in rows]
+    if query.search:
+        where.append(r"(run LIKE ? ESCAPE '\' OR workflow LIKE ? ESCAPE '\')")
+        values += [_part(query.search)] * 2
+    return " AND ".join(where), values
+
+
+def _part(text: str) -> str:
+    """Return the pattern of all that has this text in it; nothing in it is a wildcard."""
+    for special in "\\%_":
+        text = text.replace(special, "\\" + special)
+    return f"%{text}%"
 
 
 def tasks(connection: sqlite3.Connection, namespace: str, run: str) -> list[TaskRow]:
@@ -215,13 +252,14 @@ def _run(row: Sequence[Any]) -> RunRow:
         paused=bool(row[3]),
         reason=row[4],
         topic=row[5],
-        parent_run=row[6],
-        parent_task=row[7],
-        created_at=row[8],
-        started_at=row[9],
-        ended_at=row[10],
-        owner=row[11],
-        version=row[12],
+        job=row[6],
+        parent_run=row[7],
+        parent_task=row[8],
+        created_at=row[9],
+        started_at=row[10],
+        ended_at=row[11],
+        owner=row[12],
+        version=row[13],
     )
 
 

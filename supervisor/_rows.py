@@ -17,6 +17,7 @@ def run_row(run: Run, owner: str | None) -> RunRow:
         paused=run.paused,
         reason=run.reason,
         topic=run.topic,
+        job=run.job,
         parent_run=run.parent_run,
         parent_task=run.parent_task,
         created_at=run.created_at,

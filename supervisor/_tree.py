@@ -266,6 +266,7 @@ class Tree(Lifetime):
         *,
         run_id: str | None = None,
         topic: str | None = None,
+        job: str | None = None,
         parent: tuple[str, str | None] | None = None,
     ) -> Live:
         """Start a run; returns when it is stored, even if cancelled meanwhile.
@@ -286,6 +287,7 @@ class Tree(Lifetime):
             parent_run=parent[0] if parent else None,
             parent_task=parent[1] if parent else None,
             topic=topic,
+            job=job,
         )
         if created.run in self.live:
             raise UsageError(f"there is a run {created.run!r} already")

@@ -34,6 +34,7 @@ from ._errors import (
     StoreError as StoreError,
     UnknownRun as UnknownRun,
     UsageError as UsageError,
+    VersionConflict as VersionConflict,
 )
 from ._evolve import evolve as evolve, fold as fold, new_run as new_run
 from ._graph import CycleError as CycleError

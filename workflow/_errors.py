@@ -10,7 +10,8 @@
     ├── RunCancelled          the run was cancelled
     ├── Refused               a command does not fit the state it met; nothing changed
     │   ├── PromiseRefused    a promise cannot hold
-    │   └── StaleFence        it came from an attempt that is no longer the current one
+    │   ├── StaleFence        it came from an attempt that is no longer the current one
+    │   └── VersionConflict   somebody else changed it meanwhile: ``.expected``, ``.found``
     ├── UnknownRun            no run has this id (also a LookupError)
     ├── RunOwned              a living engine owns the run: ``.owner``
     ├── StoreError            the store could not be read or written: what it holds is intact
@@ -94,6 +95,35 @@ class StaleFence(Refused):
 
     def __init__(self, message: str, *, kind: str = "stale") -> None:
         super().__init__(message, kind=kind)
+
+
+class VersionConflict(Refused):
+    """What was to be changed has another version than the caller had seen; nothing has changed.
+
+    Args:
+        what: The kind of thing.
+        id: Which one.
+        expected: The version that the caller had, 0 if it was not to exist.
+        found: The version that it has, 0 if it does not exist.
+    """
+
+    def __init__(self, what: str, id: str, expected: int, found: int) -> None:
+        super().__init__(_other_version(what, id, expected, found), kind="version")
+        self.what = what
+        self.id = id
+        self.expected = expected
+        self.found = found
+
+
+def _other_version(what: str, id: str, expected: int, found: int) -> str:
+    if not expected:
+        return f"{what} {id!r} exists already (version {found}); choose another id, or change it"
+    if not found:
+        return f"{what} {id!r} does not exist (any more); you had its version {expected}"
+    return (
+        f"{what} {id!r} has version {found} and you had version {expected}: somebody else "
+        "changed it; read it again and repeat your change"
+    )
 
 
 class UnknownRun(CallboardError, LookupError):

@@ -53,6 +53,7 @@ def new_run(event: ev.RunCreated) -> Run:
         event.parent_run,
         event.parent_task,
         event.topic,
+        event.job,
         created_at=event.at,
         opened_at=event.at,
         version=1,

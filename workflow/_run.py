@@ -199,6 +199,7 @@ class Run:
     parent_run: str | None = None
     parent_task: str | None = None
     topic: str | None = None
+    job: str | None = None
     state: RunState = RunState.RUNNING
     paused: bool = False
     stopping: RunState | None = None

@@ -48,6 +48,7 @@ class RunCreated:
     parent_run: str | None = None
     parent_task: str | None = None
     topic: str | None = None
+    job: str | None = None
 
 
 @message

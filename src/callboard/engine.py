@@ -169,6 +169,7 @@ class Engine:
         *args: Any,
         run_id: str | None = None,
         topic: str | None = None,
+        job: str | None = None,
         **kwargs: Any,
     ) -> RunHandle:
         """Start a run and return when it is stored.
@@ -179,13 +180,15 @@ class Engine:
                 ``workflows=``.
             args: What a workflow in Python takes; for one from a file, one mapping with its inputs.
             run_id: Its id; made up if not given.
+            topic: What it is about, for lists and totals.
+            job: The group of runs it belongs to.
 
         Raises:
             DefinitionError: the workflow or its inputs are wrong.
             UsageError: the id is taken.
         """
         spec, inputs = self._prepare(workflow, args, kwargs)
-        live = await self._tree.start(spec, inputs, run_id=run_id, topic=topic)
+        live = await self._tree.start(spec, inputs, run_id=run_id, topic=topic, job=job)
         return RunHandle(self, live.run.id, live)
 
     def _prepare(
@@ -217,6 +220,7 @@ class Engine:
         *args: Any,
         run_id: str | None = None,
         topic: str | None = None,
+        job: str | None = None,
         **kwargs: Any,
     ) -> RunResult:
         """Start a run and return its result; cancelling this cancels the run.
@@ -224,7 +228,7 @@ class Engine:
         Unless that is because the engine itself is left, by Ctrl-C, an error or a cancellation
         around its block: then the run stays resumable on a durable store.
         """
-        handle = await self.start(workflow, *args, run_id=run_id, topic=topic, **kwargs)
+        handle = await self.start(workflow, *args, run_id=run_id, topic=topic, job=job, **kwargs)
         try:
             # Starting is not cut short: a cancellation that came meanwhile is met here.
             return await handle.result()

@@ -58,6 +58,7 @@ def _row_json(row: RunRow) -> dict[str, Any]:
         "reason": row.reason,
         "parent": row.parent_run,
         "topic": row.topic,
+        "job": row.job,
         "started_at": text.iso(row.started_at),
         "ended_at": text.iso(row.ended_at),
         "owner": row.owner,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar, TypeVarTuple
 
@@ -12,6 +12,7 @@ from ..storage import (
     LogLine,
     PoolLease,
     Posted,
+    Record,
     RunQuery,
     RunRow,
     Store,
@@ -19,7 +20,7 @@ from ..storage import (
     TaskRow,
     Transition,
 )
-from ..workflow import Event, StoreError
+from ..workflow import Event, RunState, StoreError, TaskState
 
 _T = TypeVar("_T")
 _Args = TypeVarTuple("_Args")
@@ -116,6 +117,15 @@ class FaultyStore:
     async def runs(self, query: RunQuery) -> Sequence[RunRow]:
         return await self._call(self.inner.runs, query)
 
+    async def run_counts(self, query: RunQuery) -> Mapping[RunState, int]:
+        return await self._call(self.inner.run_counts, query)
+
+    async def task_counts(self, query: RunQuery) -> Mapping[TaskState, int]:
+        return await self._call(self.inner.task_counts, query)
+
+    async def remove(self, run: str) -> None:
+        await self._call(self.inner.remove, run)
+
     async def tasks(self, run: str) -> Sequence[TaskRow]:
         return await self._call(self.inner.tasks, run)
 
@@ -158,6 +168,26 @@ class FaultyStore:
 
     async def answer(self, post: int) -> Json | None:
         return await self._call(self.inner.answer, post)
+
+    async def record(self, kind: str, id: str) -> Record | None:
+        return await self._call(self.inner.record, kind, id)
+
+    async def records(
+        self, kind: str, *, parent: str | None = None, limit: int = 100, offset: int = 0
+    ) -> Sequence[Record]:
+        async def records() -> Sequence[Record]:
+            return await self.inner.records(kind, parent=parent, limit=limit, offset=offset)
+
+        return await self._call(records)
+
+    async def count_records(self, kind: str, parent: str | None = None) -> int:
+        return await self._call(self.inner.count_records, kind, parent)
+
+    async def put(self, record: Record, version: int) -> Record:
+        return await self._call(self.inner.put, record, version)
+
+    async def drop(self, kind: str, id: str, version: int) -> None:
+        await self._call(self.inner.drop, kind, id, version)
 
     async def wait_changed(self, seen: int) -> int:
         return await self.inner.wait_changed(seen)

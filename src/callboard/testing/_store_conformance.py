@@ -82,6 +82,7 @@ from ..workflow.events import (
     TaskWaiting,
     Wait,
 )
+from ._store_conformance_records import RecordConformance
 
 _SPEC = WorkflowSpec(
     name="loan",
@@ -219,7 +220,7 @@ def refuses(error: type[Exception], about: str) -> Generator[None]:
         raise AssertionError(f"{error.__name__} was expected")
 
 
-class StoreConformance:
+class StoreConformance(RecordConformance):
     """The tests; give ``make_store`` in a subclass whose name begins with ``Test``."""
 
     def make_store(self) -> Store:
@@ -238,7 +239,9 @@ class StoreConformance:
         events = every_event()
         assert {event.kind for event in events} == set(EVENTS)
         async with self.opened() as store:
-            row = run_row("r", topic="t", parent_run="p", parent_task="x", reason="z", paused=True)
+            row = run_row(
+                "r", topic="t", job="j", parent_run="p", parent_task="x", reason="z", paused=True
+            )
             await store.commit(
                 [Transition(run="r", version=0, engine="e1", events=events, row=row)]
             )
