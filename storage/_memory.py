@@ -200,6 +200,14 @@ class MemoryStore:
         """Return how many tasks are in each state, over all runs that the query means."""
         return Counter(row.state for run in self._meant(query) for row in run.tasks.values())
 
+    async def job_counts(self, query: RunQuery) -> Mapping[str, Mapping[RunState, int]]:
+        """Return how many runs of each job are in each state, of all that the query means."""
+        found: dict[str, Counter[RunState]] = {}
+        for run in self._meant(query):
+            if run.row.job is not None:
+                found.setdefault(run.row.job, Counter())[run.row.state] += 1
+        return found
+
     async def remove(self, run: str) -> None:
         """Remove a run that has ended, and all that belongs to it."""
         known = self._runs.get(run)

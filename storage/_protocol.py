@@ -252,6 +252,13 @@ class Store(Protocol):
         """
         ...
 
+    async def job_counts(self, query: RunQuery) -> Mapping[str, Mapping[RunState, int]]:
+        """Return how many runs of each job are in each state, of all runs that the query means.
+
+        ``limit`` and ``offset`` do not matter; runs without a job are left out.
+        """
+        ...
+
     async def remove(self, run: str) -> None:
         """Remove a run that has ended, with its events, tasks, log lines and commands.
 

@@ -175,6 +175,10 @@ class SqliteStore:
         """Return how many tasks are in each state, over all runs that the query means."""
         return await self._read(lambda c: queries.task_counts(c, self._namespace, query))
 
+    async def job_counts(self, query: RunQuery) -> Mapping[str, Mapping[RunState, int]]:
+        """Return how many runs of each job are in each state, of all that the query means."""
+        return await self._read(lambda c: queries.job_counts(c, self._namespace, query))
+
     async def remove(self, run: str) -> None:
         """Remove a run that has ended, and all that belongs to it."""
         await self._write(lambda c: acts.remove(c, self._namespace, run))

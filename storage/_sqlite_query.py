@@ -26,6 +26,7 @@ SELECT run, workflow, state, paused, reason, topic, job, parent_run, parent_task
     started_at, ended_at, owner, version FROM runs
 """
 _COUNT_RUNS = "SELECT state, count(*) FROM runs"
+_COUNT_JOBS = "SELECT job, state, count(*) FROM runs"
 _COUNT_TASKS = "SELECT tasks.state, count(*) FROM runs JOIN tasks USING (namespace, run)"
 _TASK = """
 SELECT run, task, label, kind, state, generation, attempt, fence, worker, pool, priority, reason,
@@ -121,6 +122,20 @@ def task_counts(
     where, values = _meant(namespace, query)
     rows = connection.execute(f"{_COUNT_TASKS} WHERE {where} GROUP BY tasks.state", values)
     return {TaskState(state): count for state, count in rows}
+
+
+def job_counts(
+    connection: sqlite3.Connection, namespace: str, query: RunQuery
+) -> dict[str, dict[RunState, int]]:
+    """Return how many runs of each job are in each state."""
+    where, values = _meant(namespace, query)
+    rows = connection.execute(
+        f"{_COUNT_JOBS} WHERE {where} AND job IS NOT NULL GROUP BY job, state", values
+    )
+    found: dict[str, dict[RunState, int]] = {}
+    for job, state, count in rows:
+        found.setdefault(job, {})[RunState(state)] = count
+    return found
 
 
 def _meant(namespace: str, query: RunQuery) -> tuple[str, list[str | float]]:

@@ -26,6 +26,7 @@ from ._remote import (
     encode_command as encode_command,
     refusal_of as refusal_of,
 )
+from ._run_ids import new_run_id as new_run_id
 from ._runners import failure_of as failure_of
 from ._slots import Holder as Holder
 from ._strategies import (

@@ -59,7 +59,7 @@ async def _child_ended(
         if await tree.store.load(child) is None:
             if tree.closing.is_set() and tree.store.durable:
                 return None
-            spec = tree.catalog.find(str(task.spec.config["workflow"]), actor.run.spec.folder)
+            spec = await tree.catalog.find(str(task.spec.config["workflow"]), actor.run.spec.folder)
             inputs = tree.catalog.check_inputs(spec, lease.inputs or {})
             await tree.start(spec, inputs, run_id=child, parent=(lease.run, lease.task))
         else:
@@ -111,7 +111,7 @@ async def prepare_end(tree: Tree, run: Run) -> None:
     try:
         if follower in tree.live or await tree.store.load(follower) is not None:
             return
-        spec = tree.catalog.find(run.spec.failure_workflow, run.spec.folder)
+        spec = await tree.catalog.find(run.spec.failure_workflow, run.spec.folder)
         inputs = tree.catalog.check_inputs(spec, _known_inputs(spec, run))
         await tree.start(spec, inputs, run_id=follower, parent=(run.id, None))
     except StoreError:

@@ -29,6 +29,7 @@ from ..workflow import (
     Event,
     Refused,
     Run,
+    RunExists,
     Task,
     TaskSpec,
     UnknownRun,
@@ -59,7 +60,7 @@ from ._timers import Timers
 class Catalog(Protocol):
     """Finds workflows that others start by name or file."""
 
-    def find(self, reference: str, folder: str | None) -> WorkflowSpec:
+    async def find(self, reference: str, folder: str | None) -> WorkflowSpec:
         """Return the workflow that a task's ``workflow:`` or a ``failure_workflow:`` names."""
         ...
 
@@ -272,7 +273,8 @@ class Tree(Lifetime):
         """Start a run; returns when it is stored, even if cancelled meanwhile.
 
         Raises:
-            UsageError: the id is taken, or the engine is closing.
+            RunExists: the id is taken.
+            UsageError: the engine is closing.
             DefinitionError: the definition cannot be run.
             StoreError: it cannot be stored.
         """
@@ -290,7 +292,7 @@ class Tree(Lifetime):
             job=job,
         )
         if created.run in self.live:
-            raise UsageError(f"there is a run {created.run!r} already")
+            raise RunExists(created.run)
         try:
             with no_collection():
                 run, events, _ = begin_run(created, output_of=self.output_of)
@@ -303,7 +305,7 @@ class Tree(Lifetime):
             await live.stored.wait()
         if created.run not in self.aside and live.failure is not None:
             if isinstance(live.failure.__cause__, Conflict):
-                raise UsageError(f"there is a run {created.run!r} already") from live.failure
+                raise RunExists(created.run) from live.failure
             raise live.failure
         return live
 

@@ -4,15 +4,18 @@
 
     CallboardError
     ├── UsageError            fix the call (also a ValueError)
+    │   └── RunExists         a run has this id already: ``.run_id``
     ├── DefinitionError       fix the workflow: ``.errors`` holds all of them (also a ValueError)
     ├── RunFailed             the run ended failed, not_ready or timed_out: ``.run_id``, ``.result``
     │   └── PromiseBroken     the run ended promise_broken
     ├── RunCancelled          the run was cancelled
     ├── Refused               a command does not fit the state it met; nothing changed
     │   ├── PromiseRefused    a promise cannot hold
+    │   ├── KeyTaken          a run was started with this key already: ``.run_id``
     │   ├── StaleFence        it came from an attempt that is no longer the current one
     │   └── VersionConflict   somebody else changed it meanwhile: ``.expected``, ``.found``
     ├── UnknownRun            no run has this id (also a LookupError)
+    ├── UnknownRecord         no topic, job, owner, workflow … has this name (also a LookupError)
     ├── RunOwned              a living engine owns the run: ``.owner``
     ├── StoreError            the store could not be read or written: what it holds is intact
     └── InternalError         this should never happen; please report it
@@ -30,6 +33,14 @@ class CallboardError(Exception):
 
 class UsageError(CallboardError, ValueError):
     """A call was made with arguments that cannot work; the message says which and what to do."""
+
+
+class RunExists(UsageError):
+    """A run has this id already; ``run_id`` is the id."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is a run {run_id!r} already")
+        self.run_id = run_id
 
 
 class DefinitionError(CallboardError, ValueError):
@@ -97,6 +108,19 @@ class StaleFence(Refused):
         super().__init__(message, kind=kind)
 
 
+class KeyTaken(Refused):
+    """A run was started with this key already; ``run_id`` tells which."""
+
+    def __init__(self, key: str, run_id: str) -> None:
+        super().__init__(
+            f"the key {key!r} belongs to run {run_id!r} already: look at that one, or start with "
+            "another key",
+            kind="key_taken",
+        )
+        self.key = key
+        self.run_id = run_id
+
+
 class VersionConflict(Refused):
     """What was to be changed has another version than the caller had seen; nothing has changed.
 
@@ -128,6 +152,10 @@ def _other_version(what: str, id: str, expected: int, found: int) -> str:
 
 class UnknownRun(CallboardError, LookupError):
     """No run in this store has this id, or more than one begins like it."""
+
+
+class UnknownRecord(CallboardError, LookupError):
+    """Nothing of this kind has this name: no topic, job, owner, workflow or token."""
 
 
 class RunOwned(CallboardError):

@@ -24,12 +24,13 @@ def check_answer(schema: Any, value: Any, task: str) -> None:
     Raises:
         UsageError: what does not fit, all of it.
     """
-    problems = list(_problems(schema, value, "the answer"))
+    problems = list(problems_of(schema, value, "the answer"))
     if problems:
         raise UsageError(f"this does not answer task {task!r}: {'; '.join(problems)}")
 
 
-def _problems(schema: Any, value: Any, what: str) -> list[str]:
+def problems_of(schema: Any, value: Any, what: str) -> list[str]:
+    """Say what of a value does not fit a schema; ``what`` is what the value is called."""
     if not isinstance(schema, Mapping):
         return []
     rules = cast("Mapping[str, Any]", schema)
@@ -50,7 +51,7 @@ def _problems(schema: Any, value: Any, what: str) -> list[str]:
         found += _object_problems(rules, cast("dict[str, Any]", value), what)
     if isinstance(value, list):
         for index, each in enumerate(cast("list[Any]", value)):
-            found += _problems(rules.get("items"), each, f"{what}[{index}]")
+            found += problems_of(rules.get("items"), each, f"{what}[{index}]")
     return found
 
 
@@ -67,7 +68,7 @@ def _object_problems(rules: Mapping[str, Any], value: dict[str, Any], what: str)
     properties = rules.get("properties", {})
     for name, each in value.items():
         if name in properties:
-            found += _problems(properties[name], each, f"{what}.{name}")
+            found += problems_of(properties[name], each, f"{what}.{name}")
         elif rules.get("additionalProperties") is False:
             found.append(f"{what} has the unknown key {name!r}")
     return found

@@ -2,46 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from ._workflows import Workflow
 from .workflow import UsageError, WorkflowSpec
 
+Stored: TypeAlias = Callable[[str], Awaitable[WorkflowSpec | None]]
+"""Finds a definition that is kept in the store, by its name."""
+
+_FILES = (".yaml", ".yml", ".json", ".py")
+
+
+def names_a_file(reference: str) -> bool:
+    """Whether what a ``workflow:`` says may be a file; everything else is a name and only that."""
+    return reference.endswith(_FILES) or ":" in reference
+
 
 class Catalog:
-    """Workflows by name; what is not among them is looked for as a file."""
+    """Workflows by name; what is not among them and looks like a file is looked for as one.
 
-    def __init__(self, workflows: Iterable[Workflow | WorkflowSpec] = ()) -> None:
-        self._named: dict[str, Workflow | WorkflowSpec] = {each.name: each for each in workflows}
+    Args:
+        workflows: Those that the program which runs the engine knows; they come first.
+        stored: Finds those that were stored.
+    """
 
-    def named(self, name: str) -> Workflow | WorkflowSpec:
-        """Return the workflow with this name.
+    def __init__(
+        self, workflows: Iterable[Workflow | WorkflowSpec] = (), stored: Stored | None = None
+    ) -> None:
+        self.workflows: Mapping[str, Workflow | WorkflowSpec] = {
+            each.name: each for each in workflows
+        }
+        self._stored = stored
+
+    def unknown(self, name: str) -> UsageError:
+        """Return what is said of a name that nothing has."""
+        known = ", ".join(sorted(self.workflows)) or "none"
+        hint = f"; for a file use callboard.load({name!r})" if names_a_file(name) else ""
+        stored = "" if self._stored is None else " nor in the store"
+        return UsageError(
+            f"there is no workflow {name!r} in workflows= (known: {known}){stored}{hint}"
+        )
+
+    async def find(self, reference: str, folder: str | None) -> WorkflowSpec:
+        """Return the workflow that ``workflow:`` or ``failure_workflow:`` names.
 
         Raises:
-            UsageError: there is none.
+            UsageError: nothing has this name.
+            DefinitionError: the file that it names cannot be read, or is wrong.
         """
-        found = self._named.get(name)
+        found = self.workflows.get(reference)
+        if found is None and self._stored is not None:
+            found = await self._stored(reference)
         if found is None:
-            known = ", ".join(sorted(self._named)) or "none"
-            raise UsageError(
-                f"there is no workflow {name!r} in workflows= (known: {known}); "
-                f"for a file use callboard.load({name!r})"
-            )
-        return found
+            if not names_a_file(reference):
+                raise self.unknown(reference)
+            from ._loading import load
 
-    def find(self, reference: str, folder: str | None) -> WorkflowSpec:
-        """Return the workflow that ``workflow:`` or ``failure_workflow:`` names."""
-        found = self._named.get(reference)
-        if isinstance(found, WorkflowSpec):
-            return found
-        if isinstance(found, Workflow):
-            return found.build()[0]
-        from ._loading import load
-
-        loaded = load(Path(folder or ".") / reference)
-        return loaded.build()[0] if isinstance(loaded, Workflow) else loaded
+            found = load(Path(folder or ".") / reference)
+        return found.build()[0] if isinstance(found, Workflow) else found
 
     def check_inputs(self, spec: WorkflowSpec, given: Any) -> Any:
         """Return inputs checked against what the workflow declares, with defaults."""

@@ -8,14 +8,16 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
 from ._binder import Binder
 from ._board_lease import BoardLease
 from ._catalog import Catalog
+from ._cutting_short import cut_short
 from ._following import Following
+from ._starting import Starting
 from ._tasks import TaskFunction, is_task, reference
 from ._values import encode
 from ._workflows import Workflow
@@ -32,7 +34,6 @@ from .supervisor import (
     refusal_of,
 )
 from .workflow import (
-    CallboardError,
     Command,
     Event,
     Refused,
@@ -49,20 +50,14 @@ from .workflow import (
 )
 
 if TYPE_CHECKING:
-    import asyncio
-
     from .executors._spawner import Spawner
+    from .registry import OnExisting, Registry
 
 REPLY_SECONDS = 10.0
 """How long a command to a run of another process waits for its answer."""
 
 OWNER_SECONDS = 0.5
 """How often it looks meanwhile whether the process is still there."""
-
-CUT_SHORT = "whoever waited for it was cancelled"
-
-UNWIND_SECONDS = 0.1
-"""How often it is looked whether a cancelled task has left an engine's block or stays in it."""
 
 
 class Engine:
@@ -108,7 +103,9 @@ class Engine:
         if limit < 1:
             raise UsageError(f"concurrency must be at least 1, not {concurrency}")
         self._store = open_store(store) if isinstance(store, str) else store
-        self._catalog = Catalog(workflows)
+        catalog = Catalog(workflows, self._stored)
+        self._starting = Starting(self, catalog, self._register)
+        self._registry: Registry | None = None
         self._functions = FunctionExecutor(threads=limit, on_new=self._look)
         self._probes = FunctionExecutor(threads=limit)
         for given in tasks:
@@ -122,7 +119,7 @@ class Engine:
                 **(executors or {}),
             },
             binder=Binder(),
-            catalog=self._catalog,
+            catalog=catalog,
             pools=pools,
             board_kinds=("step", "external") if board else ("external",),
             grace=grace,
@@ -163,6 +160,18 @@ class Engine:
         """Where the runs are remembered."""
         return self._store
 
+    @property
+    def registry(self) -> Registry:
+        """What is remembered beside runs: definitions, topics, jobs, owners, tokens."""
+        if self._registry is None:
+            from .registry import Registry
+
+            self._registry = Registry(self._store, self._tree.clock.wall, self._starting)
+        return self._registry
+
+    async def _stored(self, name: str) -> WorkflowSpec | None:
+        return await self.registry.definitions.find(name)
+
     async def start(
         self,
         workflow: Workflow | WorkflowSpec | str,
@@ -170,49 +179,67 @@ class Engine:
         run_id: str | None = None,
         topic: str | None = None,
         job: str | None = None,
+        key: str | None = None,
+        on_existing: OnExisting = "existing",
         **kwargs: Any,
     ) -> RunHandle:
         """Start a run and return when it is stored.
 
         Args:
             workflow: A workflow in Python, one that :func:`callboard.load` gave, or the name of
-                one in
-                ``workflows=``.
+                one in ``workflows=`` or in the store.
             args: What a workflow in Python takes; for one from a file, one mapping with its inputs.
             run_id: Its id; made up if not given.
             topic: What it is about, for lists and totals.
-            job: The group of runs it belongs to.
+            job: The group of runs it belongs to; it must be open.
+            key: However often it is started with this key, in however many processes, there is one
+                run; the handle's ``created`` tells whether it was started by this call.
+            on_existing: What follows if there is a run with this key: it is the ``existing`` one
+                that is meant, or the start is to ``fail``, or it is cancelled and another one takes
+                its place (``replace``).
 
         Raises:
             DefinitionError: the workflow or its inputs are wrong.
-            UsageError: the id is taken.
+            RunExists: the id is taken.
+            KeyTaken: the key is, and ``on_existing`` is ``fail``.
+            Refused: its job or topic does not take it, or the workflow is deprecated.
         """
-        spec, inputs = self._prepare(workflow, args, kwargs)
-        live = await self._tree.start(spec, inputs, run_id=run_id, topic=topic, job=job)
-        return RunHandle(self, live.run.id, live)
+        if topic is None and job is None and key is None and on_existing == "existing":
+            found = await self._starting.found(workflow)
+            spec, inputs = self._starting.spec_and_inputs(found, args, kwargs)
+            live = await self._tree.start(spec, inputs, run_id=run_id)
+            return RunHandle(self, live.id, live)
+        from .registry import Wish
 
-    def _prepare(
-        self, workflow: Workflow | WorkflowSpec | str, args: Any, kwargs: Any
-    ) -> tuple[WorkflowSpec, Any]:
-        if isinstance(workflow, str):
-            workflow = self._catalog.named(workflow)
-        if isinstance(workflow, Workflow):
-            spec, functions = workflow.build(*args, **kwargs)
-            new = [path for path, each in functions.items() if self._register(path, each)]
-            if new:
-                self._tree.look()
-            inputs = {
-                "args": [encode(a) for a in args],
-                "kwargs": {k: encode(v) for k, v in kwargs.items()},
-            }
-            return spec, inputs if args or kwargs else None
-        spec = _definition(workflow)
-        if len(args) > 1 or (args and not isinstance(args[0], Mapping)):
-            raise UsageError(
-                "a workflow from a file takes its inputs as one mapping or as keywords"
-            )
-        mapping = cast("Mapping[str, Any]", args[0] if args else {})
-        return spec, self._catalog.check_inputs(spec, {**mapping, **kwargs})
+        wish = Wish(run_id=run_id, topic=topic, job=job, key=key, on_existing=on_existing)
+        started = await self._starting.start(workflow, args, kwargs, wish)
+        return RunHandle(self, started.run, started.live, created=started.created)
+
+    async def start_by_name(
+        self,
+        name: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        run_id: str | None = None,
+        topic: str | None = None,
+        job: str | None = None,
+        key: str | None = None,
+        on_existing: OnExisting = "existing",
+    ) -> RunHandle:
+        """Start a workflow of ``workflows=`` or of the store, with its inputs by their names.
+
+        Args:
+            name: The workflow's name.
+            inputs: What it takes.
+            version: Which version of a stored one; the newest, if not given.
+            run_id, topic, job, key, on_existing: As for :meth:`start`.
+        """
+        from .registry import Wish
+
+        wish = Wish(run_id=run_id, topic=topic, job=job, key=key, on_existing=on_existing)
+        started = await self._starting.start(name, (), inputs or {}, wish, version)
+        return RunHandle(self, started.run, started.live, created=started.created)
 
     async def run(
         self,
@@ -221,52 +248,35 @@ class Engine:
         run_id: str | None = None,
         topic: str | None = None,
         job: str | None = None,
+        key: str | None = None,
+        on_existing: OnExisting = "existing",
         **kwargs: Any,
     ) -> RunResult:
         """Start a run and return its result; cancelling this cancels the run.
 
         Unless that is because the engine itself is left, by Ctrl-C, an error or a cancellation
-        around its block: then the run stays resumable on a durable store.
+        around its block: then the run stays resumable on a durable store.  A run that another call
+        has started under the same key is only waited for.
         """
-        handle = await self.start(workflow, *args, run_id=run_id, topic=topic, job=job, **kwargs)
+        handle = await self.start(
+            workflow,
+            *args,
+            run_id=run_id,
+            topic=topic,
+            job=job,
+            key=key,
+            on_existing=on_existing,
+            **kwargs,
+        )
         try:
             # Starting is not cut short: a cancellation that came meanwhile is met here.
             return await handle.result()
         except anyio.get_cancelled_exc_class():
             by_scope = anyio.current_effective_deadline() == -math.inf
-            with anyio.CancelScope(shield=True):
-                await self._cut_short(handle, by_scope=by_scope)
+            if handle.created:
+                with anyio.CancelScope(shield=True):
+                    await cut_short(self._tree, handle, by_scope=by_scope)
             raise
-
-    async def _cut_short(self, handle: RunHandle, *, by_scope: bool) -> None:
-        """Cancel the run of a cancelled call, unless it was cancelled because the engine is left.
-
-        Whether a scope lies around the engine's block or within it can be seen.  asyncio cancels
-        whole tasks, too.  If that hits the task which entered the block, it leaves the block as
-        well, but for a timeout of asyncio within it: which of them it is, is seen afterwards.
-        """
-        if await self._tree.is_left():
-            return
-        if by_scope or not self._tree.in_its_task:
-            await handle.cancel_and_wait(CUT_SHORT)
-        else:
-            import asyncio
-
-            self._tree.soon(self._cancel_unless_left, handle, asyncio.current_task())
-
-    async def _cancel_unless_left(self, handle: RunHandle, left_by: asyncio.Task[Any]) -> None:
-        """Cancel a run if the task that was cancelled goes on within the block after all."""
-        closing = self._tree.closing
-        while left_by.cancelling() and not closing.is_set():
-            # Clean-up that awaits is still on its way out; nothing tells when it is.
-            with anyio.move_on_after(UNWIND_SECONDS):
-                await closing.wait()
-        if closing.is_set():
-            return
-        try:
-            await handle.cancel_and_wait(CUT_SHORT)
-        except CallboardError as error:
-            self._tree.log.warning("run %s was not cancelled: %s", handle.id, error)
 
     async def get(self, run_id: str) -> RunHandle:
         """Return a handle of a run; the unique beginning of its id serves.
@@ -375,29 +385,6 @@ class Engine:
         return self._tree
 
 
-def _definition(given: object) -> WorkflowSpec:
-    """Return what was given as a workflow, whatever its type said."""
-    if not isinstance(given, WorkflowSpec):
-        raise UsageError(_no_workflow(given))
-    return given
-
-
-def _no_workflow(given: Any) -> str:
-    """Return what to do with something that is no workflow."""
-    if callable(given):
-        name = getattr(given, "__qualname__", repr(given))
-        if is_task(given):
-            return f"{name} is a task: add it to a workflow, a function decorated with @cb.workflow"
-        return (
-            f"{name} is a plain function: decorate it with @cb.workflow if it adds tasks to a "
-            "workflow; plain functions that depend on each other are for cb.run_dag"
-        )
-    return (
-        f"{type(given).__name__} is no workflow: give a function decorated with @cb.workflow, "
-        "what cb.load() returned, or a name of workflows=; a plain mapping is for cb.run_dag"
-    )
-
-
 def _end_processes(engine_id: str) -> None:
     from .executors._spawner import kill_carriers
 
@@ -447,11 +434,20 @@ async def _answer(store: Store, run_id: str, number: int) -> Any:
 
 
 class RunHandle:
-    """One run, as its engine's user sees it."""
+    """One run, as its engine's user sees it.
 
-    def __init__(self, engine: Engine, run_id: str, live: Live | None) -> None:
+    Attributes:
+        id: Its id.
+        created: Whether the start that gave this handle created it, rather than an earlier one with
+            the same key.
+    """
+
+    def __init__(
+        self, engine: Engine, run_id: str, live: Live | None, *, created: bool = True
+    ) -> None:
         self._engine = engine
         self.id = run_id
+        self.created = created
         self._live = live
 
     @property

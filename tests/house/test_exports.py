@@ -6,9 +6,10 @@ import callboard
 
 PUBLIC = """
 BoardLease Builder CallboardError Current CurrentSync DefinitionError Engine Failure HoleRef
-InternalError NotReady PromiseBroken PromiseRefused Refused Retry RunCancelled RunFailed RunHandle
-RunOwned RunResult RunState StaleFence StoreError TaskFunction TaskRef TaskResult TaskState Timeouts
-UnknownRun UsageError Workflow WorkflowSpec bind current current_sync load run_dag task workflow
+InternalError KeyTaken NotReady PromiseBroken PromiseRefused Refused Retry RunCancelled RunExists
+RunFailed RunHandle RunOwned RunResult RunState StaleFence StoreError TaskFunction TaskRef
+TaskResult TaskState Timeouts UnknownRecord UnknownRun UsageError VersionConflict Workflow
+WorkflowSpec bind current current_sync load run_dag task workflow
 """
 
 

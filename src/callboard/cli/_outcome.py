@@ -112,12 +112,13 @@ def code_of(error: BaseException) -> int:
         Refused,
         RunCancelled,
         RunFailed,
+        UnknownRecord,
         UnknownRun,
         UsageError,
     )
 
     match error:
-        case DefinitionError() | UsageError() | UnknownRun():
+        case DefinitionError() | UsageError() | UnknownRun() | UnknownRecord():
             return WRONG
         case Refused() | RunFailed() | RunCancelled():
             return FAILED

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from ._nodes import Mapping, Node, Scalar, Sequence, describe, plain
-from ._problems import INVALID, Invalid, Place
+from ._nodes import Mapping, Node, Scalar, Sequence, describe, node_of, plain
+from ._problems import INVALID, Invalid, Place, Problems
 from ._records import ListOf
 from ._shapes import Choice, Flag, Json, Schema, Shape, Text
 
@@ -63,3 +63,10 @@ class AnswerSchema:
     def schema(self) -> Schema:
         """Describe it, as the mapping that it is."""
         return {"type": "object"}
+
+
+def schema_problems(schema: Any, what: str) -> list[str]:
+    """Say what is wrong with a JSON Schema, as far as values are checked by it."""
+    problems = Problems(what)
+    AnswerSchema().read(node_of(schema), Place(problems))
+    return [text.replace(f"{what}:1: ", f"{what}: ", 1) for text in problems.texts()]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, TypeAlias
 
 import attrs
+
+from ._guards import is_array, is_object
 
 DEPTH_MAX = 100
 """How deep lists and mappings may stand inside each other."""
@@ -69,6 +72,23 @@ class Mapping:
 
 
 Node: TypeAlias = Scalar | Sequence | Mapping
+
+
+def node_of(value: Any, line: int = 1) -> Node:
+    """Give a JSON value as a node; it has no lines of its own."""
+    if is_object(value):
+        mapping = Mapping(line)
+        for key, each in value.items():
+            mapping.add(key, line, node_of(each, line))
+        return mapping
+    if is_array(value):
+        sequence = Sequence(line)
+        for each in value:
+            sequence.add(node_of(each, line))
+        return sequence
+    if isinstance(value, str):
+        return Scalar(line, value, value)
+    return Scalar(line, value, "" if value is None else json.dumps(value))
 
 
 def plain(node: Node) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +11,9 @@ import attrs
 from ..workflow import DefinitionError, TaskSpec, WorkflowSpec
 from ._drafts import Draft, read_draft
 from ._files import check_files
-from ._guards import is_array, is_object
 from ._kinds import KEYS
 from ._loader import at_home, load_file
-from ._nodes import Mapping as MappingNode, Node, Scalar, Sequence
+from ._nodes import Mapping as MappingNode, node_of
 from ._order import derive_id
 from ._problems import Place, Problems
 
@@ -52,7 +50,7 @@ def read_task(said: Mapping[str, Any], folder: str | Path | None) -> TaskSpec:
         if key in _NOT_HERE:
             place.key(key).report(_LINE, f"it has no meaning here; {_NOT_HERE[key]}")
         else:
-            node.add(key, _LINE, _node(value))
+            node.add(key, _LINE, node_of(value, _LINE))
     draft = read_draft(node, place)
     if draft is None or not any(key in KEYS for key in said):
         others = ", ".join(f"{key}:" for key in said if key not in ("name", "with"))
@@ -69,19 +67,3 @@ def read_task(said: Mapping[str, Any], folder: str | Path | None) -> TaskSpec:
 def _shown(text: str, name: str) -> str:
     """Return an error without a line, since there is none."""
     return f"task {name!r}: {text.removeprefix(f'task:{_LINE}: ')}"
-
-
-def _node(value: Any) -> Node:
-    if is_object(value):
-        mapping = MappingNode(_LINE)
-        for key, each in value.items():
-            mapping.add(key, _LINE, _node(each))
-        return mapping
-    if is_array(value):
-        sequence = Sequence(_LINE)
-        for each in value:
-            sequence.add(_node(each))
-        return sequence
-    if isinstance(value, str):
-        return Scalar(_LINE, value, value)
-    return Scalar(_LINE, value, "" if value is None else json.dumps(value))

@@ -123,6 +123,9 @@ class FaultyStore:
     async def task_counts(self, query: RunQuery) -> Mapping[TaskState, int]:
         return await self._call(self.inner.task_counts, query)
 
+    async def job_counts(self, query: RunQuery) -> Mapping[str, Mapping[RunState, int]]:
+        return await self._call(self.inner.job_counts, query)
+
     async def remove(self, run: str) -> None:
         await self._call(self.inner.remove, run)
 

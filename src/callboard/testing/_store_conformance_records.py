@@ -236,6 +236,11 @@ class RecordConformance:
             assert await runs(search="D") == {"failed": 1}
             assert await runs(states=frozenset({RunState.SUCCEEDED})) == {"succeeded": 2}
             assert await runs(job="none") == {}
+            jobs = await store.job_counts(RunQuery(topic="t", limit=1, offset=1))
+            assert {job: dict(counts) for job, counts in jobs.items()} == {
+                "j": {RunState.RUNNING: 1, RunState.SUCCEEDED: 1}
+            }
+            assert await store.job_counts(RunQuery(topic="u")) == {}
             assert await tasks() == {"succeeded": 4, "ready": 4}
             assert await tasks(topic="t", limit=1, offset=1) == {"succeeded": 3, "ready": 3}
             assert await tasks(states=frozenset({RunState.FAILED})) == {"succeeded": 1, "ready": 1}
