@@ -15,6 +15,7 @@ from ._protocol import (
     LogLine as LogLine,
     PoolLease as PoolLease,
     Posted as Posted,
+    Receipt as Receipt,
     Record as Record,
     RunQuery as RunQuery,
     RunRow as RunRow,

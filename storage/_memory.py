@@ -23,6 +23,7 @@ from ._protocol import (
     LogLine,
     PoolLease,
     Posted,
+    Receipt,
     Record,
     RunQuery,
     RunRow,
@@ -56,6 +57,7 @@ class _Run:
     owner: str | None = None
     events: list[Event] = attrs.field(factory=list[Event])
     tasks: dict[str, TaskRow] = attrs.field(factory=dict[str, TaskRow])
+    signed: set[tuple[str, int]] = attrs.field(factory=set[tuple[str, int]])
 
     def current_row(self) -> RunRow:
         return attrs.evolve(self.row, version=self.version, owner=self.owner)
@@ -82,6 +84,7 @@ class MemoryStore:
         self._engines: dict[str, EngineInfo] = {}
         self._leases: dict[str, PoolLease] = {}
         self._posts: dict[int, _Post] = {}
+        self._receipts: dict[tuple[str, int], list[Receipt]] = {}
         self._posted = 0
         self._answered: deque[int] = deque()
         self._lines: deque[LogLine] = deque(maxlen=LOG_LINES_MAX)
@@ -137,11 +140,14 @@ class MemoryStore:
             check_transitions(transitions, self._head)
         for transition in transitions:
             self._apply(transition)
+        self._keep_lines(lines)
+        if len(self._engines) > 1:
+            self._note_change()
+
+    def _keep_lines(self, lines: Sequence[LogLine]) -> None:
         for line in lines:
             self._lines_written += 1
             self._lines.append(attrs.evolve(line, number=self._lines_written))
-        if len(self._engines) > 1:
-            self._note_change()
 
     def _head(self, run: str) -> Head | None:
         known = self._runs.get(run)
@@ -163,6 +169,12 @@ class MemoryStore:
                 run.tasks.pop(row.task, None)
         for fence in transition.pool_leases_released:
             self._leases.pop(fence, None)
+        if transition.lines:
+            self._keep_lines(transition.lines)
+        for receipt in transition.receipts:
+            key = (receipt.fence, receipt.seq)
+            self._receipts.setdefault(key, []).append(receipt)
+            run.signed.add(key)
 
     # ------------------------------------------------------------------ looking
 
@@ -212,7 +224,8 @@ class MemoryStore:
         """Remove a run that has ended, and all that belongs to it."""
         known = self._runs.get(run)
         check_removable(run, known.row.state if known else None)
-        del self._runs[run]
+        for key in self._runs.pop(run).signed:
+            del self._receipts[key]
         kept = [line for line in self._lines if line.run != run]
         self._lines = deque(kept, maxlen=LOG_LINES_MAX)
         for number in [n for n, post in self._posts.items() if post.posted.run == run]:
@@ -251,6 +264,10 @@ class MemoryStore:
             return line.run == run and line.number > after and task in (None, line.task)
 
         return _first(self._lines, is_wanted, limit)
+
+    async def receipts(self, fence: str, seq: int) -> Sequence[Receipt]:
+        """Return what was answered to the commands under one number, in their order."""
+        return tuple(self._receipts.get((fence, seq), ()))
 
     # ------------------------------------------------------------------ owners
 

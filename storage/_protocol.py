@@ -96,6 +96,22 @@ class LogLine:
     number: int = 0
 
 
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """What was answered to one command of a worker elsewhere: said again, it gets this once more.
+
+    Attributes:
+        fence: The lease under which it was said.
+        seq: The number that the worker gave to what it said.
+        part: Which of the commands under that number it was, from 0.
+    """
+
+    fence: str
+    seq: int
+    part: int
+    answer: Json
+
+
 @attrs.define(kw_only=True)
 class Transition:
     """Everything one run wants to have written at once.
@@ -105,6 +121,8 @@ class Transition:
         engine: Who writes; it must own the run (creating a run owns it). None: nobody may own it.
         events: Numbered ``version + 1`` and on.
         pool_leases_released: Leases (fences) on pools that end with this.
+        lines: Log lines whose writers wait until they are stored.
+        receipts: What is answered to workers elsewhere when this is stored.
         release: Give up the ownership together with this (the run ended or was put down).
         only_version: Nothing in ``row`` differs from the row written before but its version: a
             store need not write the rest again.
@@ -117,6 +135,8 @@ class Transition:
     row: RunRow
     tasks: Sequence[TaskRow] = ()
     pool_leases_released: Sequence[str] = ()
+    lines: Sequence[LogLine] = ()
+    receipts: Sequence[Receipt] = ()
     release: bool = False
     only_version: bool = False
 
@@ -286,6 +306,10 @@ class Store(Protocol):
         self, run: str, task: str | None = None, after: int = 0, limit: int = 1000
     ) -> Sequence[LogLine]:
         """Return log lines in order, from the one behind number ``after``."""
+        ...
+
+    async def receipts(self, fence: str, seq: int) -> Sequence[Receipt]:
+        """Return what was answered to the commands under one number, in their order."""
         ...
 
     async def take(self, run: str, engine: str) -> str | None:

@@ -32,6 +32,7 @@ from ._protocol import (
     LogLine,
     PoolLease,
     Posted,
+    Receipt,
     Record,
     RunQuery,
     RunRow,
@@ -204,6 +205,10 @@ class SqliteStore:
         return await self._read(
             lambda c: queries.logs(c, self._namespace, run, task=task, after=after, limit=limit)
         )
+
+    async def receipts(self, fence: str, seq: int) -> Sequence[Receipt]:
+        """Return what was answered to the commands under one number, in their order."""
+        return await self._read(lambda c: queries.receipts(c, self._namespace, fence, seq))
 
     # ------------------------------------------------------------------ owners
 

@@ -12,7 +12,7 @@ import attrs
 from ..workflow import Event, RunState, StoreError, TaskState
 from ._codec import SPEC_FIELD, encode, encode_value
 from ._crash import CrashHook, CrashPoint
-from ._protocol import LogLine, RunRow, TaskRow, Transition
+from ._protocol import LogLine, Receipt, RunRow, TaskRow, Transition
 from ._refusals import Head, check_transitions, owner_after
 
 _Row = tuple[Any, ...]
@@ -50,6 +50,10 @@ _PUT_WORKFLOW = (
     "INSERT INTO workflows (namespace, hash, spec) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _PUT_BLOB = "INSERT INTO blobs (namespace, hash, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_PUT_RECEIPT = """
+INSERT INTO receipts (namespace, fence, seq, part, run, answer) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
 _END_LEASE = "DELETE FROM pool_leases WHERE namespace = ? AND fence = ?"
 
 
@@ -70,6 +74,7 @@ class Batch:
     tasks: list[_Row] = attrs.field(factory=list[_Row])
     leases: list[_Row] = attrs.field(factory=list[_Row])
     lines: list[_Row] = attrs.field(factory=list[_Row])
+    receipts: list[_Row] = attrs.field(factory=list[_Row])
 
 
 def prepare(namespace: str, transitions: Sequence[Transition], lines: Sequence[LogLine]) -> Batch:
@@ -86,6 +91,8 @@ def prepare(namespace: str, transitions: Sequence[Transition], lines: Sequence[L
             _add_event(batch, namespace, each.run, number, event)
         batch.tasks += [_task(namespace, row) for row in each.tasks]
         batch.leases += [(namespace, fence) for fence in each.pool_leases_released]
+        batch.lines += [_line(namespace, line) for line in each.lines]
+        batch.receipts += [_receipt(namespace, each.run, receipt) for receipt in each.receipts]
     batch.lines += [_line(namespace, line) for line in lines]
     return batch
 
@@ -180,6 +187,11 @@ def _line(namespace: str, line: LogLine) -> _Row:
     )
 
 
+def _receipt(namespace: str, run: str, receipt: Receipt) -> _Row:
+    answer = encode_value(receipt.answer)
+    return (namespace, receipt.fence, receipt.seq, receipt.part, run, answer)
+
+
 def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: CrashHook) -> None:
     """Write a batch, or raise and have written nothing.
 
@@ -200,6 +212,7 @@ def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: C
             (_PUT_TASK, batch.tasks),
             (_END_LEASE, batch.leases),
             (_PUT_LINE, batch.lines),
+            (_PUT_RECEIPT, batch.receipts),
         ):
             if rows:
                 connection.executemany(statement, rows)

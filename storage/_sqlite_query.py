@@ -15,6 +15,7 @@ from ._protocol import (
     LogLine,
     PoolLease,
     Posted,
+    Receipt,
     RunQuery,
     RunRow,
     StoredRun,
@@ -201,6 +202,18 @@ def logs(
         (namespace, run, after, task, task, limit),
     )
     return [_line(row) for row in rows]
+
+
+def receipts(connection: sqlite3.Connection, namespace: str, fence: str, seq: int) -> list[Receipt]:
+    """Return what was answered to the commands under one number of a lease."""
+    rows = connection.execute(
+        "SELECT part, answer FROM receipts "
+        "WHERE namespace = ? AND fence = ? AND seq = ? ORDER BY part",
+        (namespace, fence, seq),
+    )
+    return [
+        Receipt(fence=fence, seq=seq, part=part, answer=decode_value(text)) for part, text in rows
+    ]
 
 
 def engine(connection: sqlite3.Connection, namespace: str, id: str) -> EngineInfo | None:

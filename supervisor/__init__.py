@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._board import Board as Board, Claim as Claim, Offer as Offer
+from ._board import Board as Board, Claim as Claim, Offer as Offer, Wanted as Wanted
 from ._children import failure_run as failure_run
 from ._clock import Clock as Clock
 from ._execution import (
@@ -20,6 +20,7 @@ from ._execution import (
     Upstream as Upstream,
 )
 from ._live import Live as Live
+from ._messages import Signed as Signed
 from ._remote import (
     answer_of as answer_of,
     decode_command as decode_command,

@@ -12,7 +12,7 @@ from ..actors import ActorStopped
 from ..workflow import Creation, Failure, Part, StaleFence, Task, commands as c
 from ..workflow._graph import Vertex
 from ._execution import Executor, Lease, NoExecutor, Upstream
-from ._own_ways import OWN_WAYS
+from ._own_ways import OWN_WAYS, offer
 from ._runners import Job
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def start_ready(actor: RunActor) -> None:
     slots = tree.slots
     limit = run.spec.concurrency
     while (task := run.peek_ready()) is not None:
-        own_way = OWN_WAYS.get(task.spec.kind)
+        own_way = offer if tree.is_elsewhere(task.spec) else OWN_WAYS.get(task.spec.kind)
         if own_way is not None:
             run.pop_ready()
             _begin_own_way(actor, task, own_way)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Sequence
+from heapq import merge
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import attrs
 
 from ..actors import ActorStopped
+from ..storage import LogLine
 from ..workflow import Command, Creation, Refused, StaleFence, Task, TaskState, commands as c
-from ._beginning import lease_of
 from ._clock import Clock
 from ._execution import Lease
+from ._messages import Note, Signed
 from ._timers import Shared, Timers
 
 if TYPE_CHECKING:
@@ -32,6 +35,11 @@ class Offer:
     age: int
 
     @property
+    def rank(self) -> tuple[int, int]:
+        """What stands further in front is smaller: by priority, then by age."""
+        return (-self.lease.spec.options.priority, self.age)
+
+    @property
     def open(self) -> bool:
         """Whether it could be claimed right now."""
         run, task = self.actor.run, self.task
@@ -41,6 +49,36 @@ class Offer:
             and not run.paused
             and task.id not in run.held
             and not self.actor.quitting
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """Which tasks a worker can do.
+
+    Attributes:
+        labels: What they are called; None is everything.
+        pools: Pools of which it may be one besides; None is no matter.
+        topic: The topic of their runs.
+        job: The job of their runs.
+        fits: What else must hold of one.
+    """
+
+    labels: Collection[str] | None = None
+    pools: Collection[str] | None = None
+    topic: str | None = None
+    job: str | None = None
+    fits: Callable[[Offer], bool] | None = None
+
+    def matches(self, offer: Offer) -> bool:
+        """Whether a task is one of these."""
+        spec, run = offer.lease.spec, offer.actor.run
+        return (
+            (self.labels is None or spec.name in self.labels)
+            and (self.pools is None or spec.options.pool in self.pools)
+            and (self.topic is None or run.topic == self.topic)
+            and (self.job is None or run.job == self.job)
+            and (self.fits is None or self.fits(offer))
         )
 
 
@@ -61,6 +99,8 @@ class Board:
         self._clock = clock
         self._timers = timers
         self._offers: dict[tuple[str, str], Offer] = {}
+        # By label, the next one first; those that are gone stay until somebody comes by.
+        self._lines: dict[str, list[Offer]] = {}
         self._claims: dict[str, Claim] = {}
         self._age = 0
         self._changed = anyio.Event()
@@ -68,8 +108,27 @@ class Board:
     @property
     def offers(self) -> list[Offer]:
         """What may be claimed, by priority and age."""
-        offers = [offer for offer in self._offers.values() if offer.open]
-        return sorted(offers, key=lambda each: (-each.lease.spec.options.priority, each.age))
+        return sorted((each for each in self._offers.values() if each.open), key=_rank)
+
+    def _next(self, wanted: Wanted, tried: Collection[Offer]) -> Offer | None:
+        """Return the next task that a worker can do, but for those it has tried to claim."""
+        names = self._lines if wanted.labels is None else dict.fromkeys(wanted.labels)
+        lines = [self._lines[name] for name in names if name in self._lines]
+        for offer in lines[0] if len(lines) == 1 else merge(*lines, key=_rank):
+            if offer.open and offer not in tried and wanted.matches(offer):
+                return offer
+        return None
+
+    def _put(self, offer: Offer) -> None:
+        self._offers[offer.lease.run, offer.lease.task] = offer
+        insort(self._lines.setdefault(offer.lease.spec.name, []), offer, key=_rank)
+
+    def _drop(self, offer: Offer) -> None:
+        del self._offers[offer.lease.run, offer.lease.task]
+        line = self._lines[offer.lease.spec.name]
+        del line[bisect_left(line, offer.rank, key=_rank)]
+        if not line:
+            del self._lines[offer.lease.spec.name]
 
     @property
     def claims(self) -> dict[str, Claim]:
@@ -78,8 +137,9 @@ class Board:
 
     def offer(self, actor: RunActor, task: Task, lease: Lease) -> None:
         """Put a ready task on the board."""
+        self.retract(lease.run, lease.task)
         self._age += 1
-        self._offers[lease.run, lease.task] = Offer(actor, task, lease, self._age)
+        self._put(Offer(actor, task, lease, self._age))
         self.look()
 
     def look(self) -> None:
@@ -89,13 +149,13 @@ class Board:
 
     def retract(self, run: str, task: str) -> None:
         """Take a task off the board."""
-        self._offers.pop((run, task), None)
+        offer = self._offers.get((run, task))
+        if offer is not None:
+            self._drop(offer)
 
-    def adopt(self, actor: RunActor, task: Task) -> None:
+    def adopt(self, actor: RunActor, lease: Lease, worker: str) -> None:
         """Keep the lease of a worker whose engine is gone: the worker may still be at it."""
-        assert task.fence is not None
-        lease = lease_of(actor, task, task.fence)
-        self._hold(Claim(actor, lease, task.worker or "?", ADOPTED_SECONDS))
+        self._hold(Claim(actor, lease, worker, ADOPTED_SECONDS))
 
     def withdraw(self, fence: str) -> None:
         """Forget a lease; what its holder still says is refused."""
@@ -109,15 +169,13 @@ class Board:
         for fence in [f for f, claim in self._claims.items() if claim.lease.run == run]:
             self.withdraw(fence)
 
-    async def claim(
-        self, labels: Collection[str] | None, worker: str, wait: float, seconds: float
-    ) -> Claim | None:
-        """Claim the first task with one of these labels; wait for one if there is none.
+    async def claim(self, wanted: Wanted, worker: str, wait: float, seconds: float) -> Claim | None:
+        """Claim the first task of those wanted; wait for one if there is none.
 
         Cancelled while a claim is being written it returns it all the same: nothing is lost.
 
         Args:
-            labels: What the worker can do; None is everything.
+            wanted: What the worker can do.
             worker: Who claims.
             wait: Seconds to wait at most.
             seconds: How long the lease lives without a heartbeat.
@@ -125,13 +183,14 @@ class Board:
         with anyio.move_on_after(wait):
             while True:
                 changed = self._changed
-                for offer in self.offers:
-                    if labels is None or offer.lease.spec.name in labels:
-                        claim: Claim | None = None
-                        with anyio.CancelScope(shield=True):
-                            claim = await self._try(offer, worker, seconds)
-                        if claim is not None:
-                            return claim
+                tried: set[Offer] = set()
+                while (offer := self._next(wanted, tried)) is not None:
+                    tried.add(offer)
+                    claim: Claim | None = None
+                    with anyio.CancelScope(shield=True):
+                        claim = await self._try(offer, worker, seconds)
+                    if claim is not None:
+                        return claim
                 await changed.wait()
         return None
 
@@ -140,14 +199,14 @@ class Board:
         key = (lease.run, lease.task)
         if self._offers.get(key) is not offer or not offer.open:
             return None
-        del self._offers[key]
+        self._drop(offer)
         try:
             await offer.actor.ask(c.Begin(task=lease.task, fence=lease.fence, worker=worker))
         except ActorStopped:
             return None
         except Refused:
-            if offer.task.state is TaskState.READY:
-                self._offers.setdefault(key, offer)
+            if offer.task.state is TaskState.READY and key not in self._offers:
+                self._put(offer)
             return None
         lease.attempt = offer.task.attempt
         claim = Claim(offer.actor, lease, worker, seconds)
@@ -164,11 +223,16 @@ class Board:
         Raises:
             StaleFence: it has ended.
         """
-        claim = self._holder(fence)
+        claim = self.holder(fence)
         at = self._clock.wall() + claim.seconds
         self._timers.set(Shared.BOARD, fence, at, lambda: self._expired(fence))
 
-    def _holder(self, fence: str) -> Claim:
+    def holder(self, fence: str) -> Claim:
+        """Return the claim under a fence.
+
+        Raises:
+            StaleFence: it has ended.
+        """
         claim = self._claims.get(fence)
         if claim is None:
             raise StaleFence("this lease has ended or its task was taken back; it has no effect")
@@ -179,32 +243,56 @@ class Board:
         reason = f"worker {claim.worker!r} sent no heartbeat for {claim.seconds:g} s"
         claim.actor.inbox.post(c.Lose(task=claim.lease.task, fence=fence, reason=reason))
 
-    async def grow(self, fence: str, commands: Sequence[Creation]) -> list[Any]:
+    async def grow(
+        self, fence: str, commands: Sequence[Creation], signed: Signed | None = None
+    ) -> list[Any]:
         """Change the graph in the name of a lease; returns what was made when that is stored.
+
+        Args:
+            fence: The lease.
+            commands: All of it or nothing.
+            signed: How the answer is stored, if it may be said again.
 
         Raises:
             StaleFence: the lease has ended.
             Refused: it cannot be; nothing changed.
             PromiseBroken: it broke a promise, and the run is being stopped for that.
         """
-        claim = self._holder(fence)
-        command = c.Grow(task=claim.lease.task, fence=fence, commands=tuple(commands))
-        answers: list[Any] | None = None
-        with anyio.CancelScope(shield=True):
-            answers = await claim.actor.tree.ask(claim.lease.run, command)
-        if answers is None:
-            raise StaleFence("this run is not live in this engine any more: it has no effect")
-        return answers
+        task = self.holder(fence).lease.task
+        return await self._ask(
+            fence, c.Grow(task=task, fence=fence, commands=tuple(commands)), signed
+        )
 
-    async def say(self, fence: str, command: Command) -> None:
+    async def note(
+        self, fence: str, lines: Sequence[LogLine], signed: Signed | None = None
+    ) -> None:
+        """Keep lines about the work; returns when they are stored.
+
+        Raises:
+            StaleFence: the lease has ended.
+        """
+        task = self.holder(fence).lease.task
+        await self._ask(fence, Note(task, fence, lines), signed)
+
+    async def say(self, fence: str, command: Command, signed: Signed | None = None) -> None:
         """End a lease with what its holder says; returns when that is stored, even if cancelled.
 
         Raises:
             StaleFence: it has ended already.
             StoreError: it could not be stored; the lease lives on.
         """
-        claim = self._holder(fence)
-        with anyio.CancelScope(shield=True):
-            if await claim.actor.tree.ask(claim.lease.run, command) is None:
-                raise StaleFence("this run is not live in this engine any more: it has no effect")
+        await self._ask(fence, command, signed)
         self.withdraw(fence)
+
+    async def _ask(self, fence: str, command: Command | Note, signed: Signed | None) -> list[Any]:
+        claim = self.holder(fence)
+        answers: list[Any] | None = None
+        with anyio.CancelScope(shield=True):
+            answers = await claim.actor.tree.ask(claim.lease.run, command, signed=signed)
+        if answers is None:
+            raise StaleFence("this run is not live in this engine any more: it has no effect")
+        return answers
+
+
+def _rank(offer: Offer) -> tuple[int, int]:
+    return offer.rank

@@ -21,13 +21,24 @@ def carry_on(actor: RunActor) -> None:
             continue
         if task.state is TaskState.WAITING:
             _tend(actor, task)
-        elif task.spec.kind in actor.tree.board_kinds:
-            actor.tree.board.adopt(actor, task)
+        elif actor.tree.is_on_board(task.spec):
+            _adopt(actor, task, task.fence)
         else:
             if task.spec.options.pool is not None:
                 actor.pooling.freed.append(task.fence)
             reason = "the engine that ran it is gone"
             actor.apply(c.Lose(task=task.id, fence=task.fence, reason=reason))
+
+
+def _adopt(actor: RunActor, task: Task, fence: str) -> None:
+    """Keep the lease of a worker elsewhere: it may still be at its task."""
+    lease = lease_of(actor, task, fence)
+    try:
+        bind(actor, task, lease)
+    except Exception as error:  # noqa: BLE001 - it is the task that fails
+        actor.apply(c.Fail(task=task.id, fence=fence, failure=misconfigured(error)))
+    else:
+        actor.tree.board.adopt(actor, lease, task.worker or "?")
 
 
 def _tend(actor: RunActor, task: Task) -> None:

@@ -42,6 +42,11 @@ class Lifetime:
         return self._grace_scope
 
     @property
+    def is_open(self) -> bool:
+        """Whether it was entered, and is not being left."""
+        return self._up.is_set() and not self.closing.is_set()
+
+    @property
     def in_its_task(self) -> bool:
         """Whether this is asked by the task that entered the block."""
         return anyio.get_current_task().id == self._entered_by

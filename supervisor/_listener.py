@@ -64,7 +64,11 @@ async def _do(tree: Tree, posted: Posted, unsaid: dict[int, dict[str, Any]]) -> 
 
 async def _refusal(tree: Tree, posted: Posted) -> CallboardError | None:
     try:
-        await tree.ownership.command(posted.run, decode_command(posted.command), posted=True)
+        said = dict(posted.command)
+        expected = said.pop("expected", None)
+        await tree.ownership.command(
+            posted.run, decode_command(said), posted=True, expected=expected
+        )
     except CallboardError as error:
         return error
     except Exception as error:

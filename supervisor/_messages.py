@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import attrs
 
 from ..actors import Reply
-from ..workflow import Command, StoreError
+from ..storage import Json, LogLine
+from ..workflow import CallboardError, Command, StoreError
 from ._runners import Job
+
+
+@attrs.frozen
+class Note:
+    """Lines about an attempt, whose writer waits until they are stored."""
+
+    task: str
+    fence: str
+    lines: Sequence[LogLine]
+
+
+@attrs.frozen
+class Signed:
+    """What a worker elsewhere says under a number of its own: the answer is stored with it.
+
+    Attributes:
+        answer: Makes the answer, of what was made or of why it was refused.
+    """
+
+    fence: str
+    seq: int
+    part: int
+    answer: Callable[[Sequence[Any], CallboardError | None], Json]
 
 
 @attrs.define
@@ -16,13 +41,17 @@ class Ask:
     """A command whose sender waits until what followed from it is committed.
 
     Attributes:
+        signed: How its answer is stored, if it may be said again.
+        expected: The version that the run must have.
         posted: It came through the store: the run is not let go before its answer is stored, too,
             which :class:`Answered` tells.
     """
 
-    command: Command
+    command: Command | Note
     reply: Reply[list[Any]]
     posted: bool = False
+    signed: Signed | None = None
+    expected: int | None = None
 
 
 @attrs.define

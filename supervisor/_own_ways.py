@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 def _step(actor: RunActor, task: Task, lease: Lease) -> None:
     if "step" in actor.tree.board_kinds:
-        _offer(actor, task, lease)
+        offer(actor, task, lease)
     else:
         reason = "a step: nobody does it, nothing to wait for"
         actor.apply(c.SucceedStep(task=task.id, reason=reason))
 
 
-def _offer(actor: RunActor, task: Task, lease: Lease) -> None:
+def offer(actor: RunActor, task: Task, lease: Lease) -> None:
+    """Put a task on the board, for somebody else to do."""
     actor.offered.add(task.id)
     actor.block(task, "offered on the board, nobody has claimed it")
     actor.after_commit(lambda: actor.tree.board.offer(actor, task, lease))
@@ -71,7 +72,7 @@ def start_child(actor: RunActor, task: Task, lease: Lease, child: str) -> None:
 
 OWN_WAYS: Final[dict[str, Callable[[RunActor, Task, Lease], None]]] = {
     "step": _step,
-    "external": _offer,
+    "external": offer,
     "input": _input,
     "sleep": _sleep,
     "wait": _probe,

@@ -6,6 +6,7 @@ A command to a run that nobody supervises is done here: the run is taken, change
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +15,7 @@ from ..workflow import Command, Event, Refused, Run, RunOwned, UnknownRun, Usage
 from ._children import prepare_end
 from ._live import Live
 from ._rows import transition
+from ._run_actor import check_version
 
 if TYPE_CHECKING:
     from ._tree import Tree
@@ -84,13 +86,21 @@ class Ownership:
                 self._tree.log.exception("run %s cannot be taken up", run_id)
         return taken
 
-    async def command(self, run_id: str, command: Command, *, posted: bool = False) -> bool:
+    async def command(
+        self,
+        run_id: str,
+        command: Command,
+        *,
+        posted: bool = False,
+        expected: int | None = None,
+    ) -> bool:
         """Say a command to a run and wait until what followed is stored.
 
         Args:
             run_id: The run.
             command: What is said.
             posted: It came through the store; :meth:`answered` must follow.
+            expected: The version that the run must have.
 
         Returns:
             Whether this engine goes on supervising the run; if not, what followed is only recorded.
@@ -99,16 +109,18 @@ class Ownership:
             Refused: it does not fit; nothing changed.
             RunOwned: a living engine owns the run: post the command to it.
         """
-        while await self._tree.ask(run_id, command, posted=posted) is None:
+        ask = partial(self._tree.ask, run_id, command, posted=posted, expected=expected)
+        while await ask() is None:
             async with self.taking:
                 if run_id not in self._tree.live:
-                    return await self._command_stored(run_id, command)
+                    return await self._command_stored(run_id, command, expected)
         return True
 
-    async def _command_stored(self, run_id: str, command: Command) -> bool:
+    async def _command_stored(self, run_id: str, command: Command, expected: int | None) -> bool:
         tree = self._tree
         run = await self._take(run_id)
         try:
+            check_version(run, expected)
             events, _ = apply(
                 run, command, tree.clock.wall(), draw=tree.draw, output_of=tree.output_of
             )

@@ -12,6 +12,7 @@ from ..workflow import (
     Refused,
     TaskState,
     UsageError,
+    VersionConflict,
     commands as c,
 )
 
@@ -87,5 +88,7 @@ def answer_of(error: CallboardError | None) -> dict[str, Any]:
 def refusal_of(answer: Mapping[str, Any]) -> Refused:
     """Return the refusal that :func:`answer_of` wrote."""
     error = answer.get("error", {})
-    refusal = PromiseRefused if error.get("kind") == PromiseRefused.__name__ else Refused
-    return refusal(str(error.get("message", "refused")))
+    message, name = str(error.get("message", "refused")), error.get("kind")
+    if name == PromiseRefused.__name__:
+        return PromiseRefused(message)
+    return Refused(message, kind="version" if name == VersionConflict.__name__ else "refused")

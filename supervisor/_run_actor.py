@@ -17,7 +17,7 @@ import anyio
 import attrs
 
 from ..actors import Mailbox, Reply
-from ..storage import RunRow
+from ..storage import LogLine, Receipt, RunRow
 from ..workflow import (
     CallboardError,
     Command,
@@ -29,11 +29,13 @@ from ..workflow import (
     Run,
     RunState,
     SetTimer,
+    StaleFence,
     StopAttempt,
     StoreError,
     Task,
     TaskOptions,
     TaskState,
+    VersionConflict,
     commands as c,
     decide,
     queued_timers,
@@ -42,7 +44,17 @@ from ._beginning import start_ready
 from ._carry_on import carry_on
 from ._children import prepare_end
 from ._ending import job_ended
-from ._messages import Answered, Ask, Broken, Look, PoolGranted, Quit, RunMessage
+from ._messages import (
+    Answered,
+    Ask,
+    Broken,
+    Look,
+    Note,
+    PoolGranted,
+    Quit,
+    RunMessage,
+    Signed,
+)
 from ._pooling import Pooling
 from ._rows import transition
 from ._runners import Job
@@ -67,6 +79,8 @@ class RunActor:
         running: How many attempts hold a slot.
         events: What was decided and is not stored yet.
         effects: What follows from it when it is.
+        lines: Lines that are stored together with it.
+        receipts: Answers that are stored together with it.
         begun: Attempts that a runner gets when their beginning is stored.
     """
 
@@ -90,6 +104,8 @@ class RunActor:
     _blocked_anew: bool = False
     events: list[Event] = attrs.field(factory=list[Event])
     effects: list[Effect] = attrs.field(factory=list[Effect])
+    lines: list[LogLine] = attrs.field(factory=list[LogLine])
+    receipts: list[Receipt] = attrs.field(factory=list[Receipt])
     _written: RunRow | None = None
     begun: list[Job] = attrs.field(factory=list[Job])
     _starts: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
@@ -171,7 +187,7 @@ class RunActor:
         else:
             start_ready(self)
         self.pooling.tidy()
-        if self.events or self.pooling.freed or self.tree.pools.returned or self._blocked_anew:
+        if self._has_to_write():
             await self._commit()
         if self.effects:
             effects, self.effects = self.effects, []
@@ -191,6 +207,11 @@ class RunActor:
                     reply.send(answers)
                 else:
                     reply.fail(failure)
+
+    def _has_to_write(self) -> bool:
+        if self.events or self.receipts or self.lines:
+            return True
+        return bool(self.pooling.freed or self.tree.pools.returned or self._blocked_anew)
 
     async def _commit(self) -> None:
         run, tree = self.run, self.tree
@@ -217,6 +238,9 @@ class RunActor:
             before=self._written,
             blocked=self.blocked,
         )
+        if self.receipts or self.lines:
+            written.receipts, self.receipts = self.receipts, []
+            written.lines, self.lines = self.lines, []
         try:
             await tree.storage.commit(written)
         except Exception:
@@ -264,9 +288,9 @@ class RunActor:
         match message:
             case Job():
                 job_ended(self, message)
-            case Ask(command=command, reply=reply, posted=posted):
-                self._answering += posted
-                self._asked(command, reply)
+            case Ask():
+                self._answering += message.posted
+                self._asked(message)
             case Answered():
                 self._answering = max(0, self._answering - 1)
             case Look(again=again):
@@ -284,17 +308,42 @@ class RunActor:
                 except Refused as refused:
                     self.tree.log.debug("%s", refused)
 
-    def _asked(self, command: Command, reply: Reply[list[Any]]) -> None:
+    def _asked(self, asked: Ask) -> None:
+        command, answers, failure = asked.command, [], None
         try:
-            d = self.apply(command)
+            check_version(self.run, asked.expected)
+            if isinstance(command, Note):
+                self._note(command)
+            else:
+                d = self.apply(command)
+                answers, failure = d.answers, d.failure
             if isinstance(command, c.Grow):
                 self._queued_timeouts |= any(map(_brings_limits, command.commands))
         except Refused as refused:
-            self._replies.append((reply, [], refused))
-        else:
-            self._replies.append((reply, d.answers, d.failure))
+            failure = refused
+        self._replies.append((asked.reply, answers, failure))
+        if asked.signed is not None and not isinstance(failure, StaleFence):
+            self._sign(asked.signed, answers, failure)
 
-    async def ask(self, command: Command, *, posted: bool = False) -> list[Any]:
+    def _note(self, note: Note) -> None:
+        if self.run.tasks[note.task].fence != note.fence:
+            raise StaleFence(f"task {note.task!r}: this attempt has ended, it has no effect")
+        self.lines.extend(note.lines)
+
+    def _sign(self, signed: Signed, answers: Sequence[Any], failure: CallboardError | None) -> None:
+        answer = signed.answer(answers, failure)
+        self.receipts.append(
+            Receipt(fence=signed.fence, seq=signed.seq, part=signed.part, answer=answer)
+        )
+
+    async def ask(
+        self,
+        command: Command | Note,
+        *,
+        posted: bool = False,
+        signed: Signed | None = None,
+        expected: int | None = None,
+    ) -> list[Any]:
         """Say a command, wait until what followed from it is stored, and return what it made.
 
         Raises:
@@ -304,7 +353,7 @@ class RunActor:
         """
 
         def make(reply: Reply[list[Any]]) -> RunMessage:
-            return Ask(command, reply, posted)
+            return Ask(command, reply, posted, signed, expected)
 
         return await self.inbox.ask(make)
 
@@ -402,6 +451,16 @@ class RunActor:
         self.children.clear()
         tree.board.forget(run, self.offered)
         return self.pooling.close()
+
+
+def check_version(run: Run, expected: int | None) -> None:
+    """Refuse what was meant for a run as it was before.
+
+    Raises:
+        VersionConflict: it has another version by now.
+    """
+    if expected is not None and run.version != expected:
+        raise VersionConflict("run", run.id, expected, run.version)
 
 
 def _limits_waiting(options: TaskOptions) -> bool:

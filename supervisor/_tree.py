@@ -47,7 +47,7 @@ from ._execution import Binder, Executor, Lease, NoExecutor
 from ._lifetime import Lifetime
 from ._listener import listen
 from ._live import Live, new_actor
-from ._messages import Answered, Look
+from ._messages import Answered, Look, Note, Signed
 from ._ownership import Ownership
 from ._pools import Pools
 from ._run_actor import RunActor
@@ -80,6 +80,7 @@ class Tree(Lifetime):
         catalog: Finds workflows for child runs and clean-up.
         pools: Limits of pools, beside those that workflows declare.
         board_kinds: Kinds that are offered on the board.
+        elsewhere: Pools and labels of tasks that are offered there, too, whatever their kind.
         grace: Seconds that running tasks get when the block is left normally.
         recover: Whether to carry on unfinished runs that no living engine owns, now and later.
         within: Gives, for the engine's id, what is entered before and left after everything else.
@@ -89,6 +90,7 @@ class Tree(Lifetime):
     Attributes:
         live: The runs that this engine supervises.
         aside: Why runs were set aside, by run.
+        commits: How often something of its runs was written.
         ownership: Takes up what nobody owns, and does what is said to it.
     """
 
@@ -102,6 +104,7 @@ class Tree(Lifetime):
         catalog: Catalog,
         pools: Mapping[str, int] | None = None,
         board_kinds: Collection[str] = ("step", "external"),
+        elsewhere: Collection[str] = (),
         grace: float = 10.0,
         recover: bool = False,
         clock: Clock | None = None,
@@ -120,12 +123,14 @@ class Tree(Lifetime):
         self.slots = Slots(concurrency)
         self.board = Board(self.clock, self.timers)
         self.board_kinds = frozenset(board_kinds)
+        self._elsewhere = frozenset(elsewhere)
         self.pools = Pools(store, dict(pools or {}), self._nudge)
         self.binder = binder
         self.catalog = catalog
         self.log = logging.getLogger("callboard")
         self.live: dict[str, Live] = {}
         self.aside: dict[str, Exception] = {}
+        self.commits = 0
         self.recovers = recover
         self.rest_after = rest_after
         self._executors = dict(executors)
@@ -212,6 +217,19 @@ class Tree(Lifetime):
         executor.check(spec)
         return executor
 
+    def is_elsewhere(self, spec: TaskSpec) -> bool:
+        """Whether a task that could be done here is left to workers elsewhere."""
+        names = self._elsewhere
+        return (
+            bool(names)
+            and spec.kind in self._executors
+            and (spec.options.pool in names or spec.name in names)
+        )
+
+    def is_on_board(self, spec: TaskSpec) -> bool:
+        """Whether a task is done by whoever claims it."""
+        return spec.kind in self.board_kinds or self.is_elsewhere(spec)
+
     def log_line(self, lease: Lease, stream: str, text: str, data: Any) -> None:
         """Keep a line that an attempt wrote; it rides on the next commit.  For any thread."""
         if threading.get_ident() != self._thread:
@@ -232,6 +250,7 @@ class Tree(Lifetime):
 
     def published(self, run: Run, events: list[Event]) -> None:
         """Tell whoever watches a run what was committed."""
+        self.commits += 1
         live = self.live.get(run.id)
         if live is None:
             return
@@ -357,13 +376,23 @@ class Tree(Lifetime):
             raise self.aside[run_id]
         return await self.load(run_id)
 
-    async def ask(self, run_id: str, command: Command, *, posted: bool = False) -> list[Any] | None:
+    async def ask(
+        self,
+        run_id: str,
+        command: Command | Note,
+        *,
+        posted: bool = False,
+        signed: Signed | None = None,
+        expected: int | None = None,
+    ) -> list[Any] | None:
         """Say a command to a live run and wait until what followed is stored.
 
         Args:
             run_id: The run.
             command: What is said.
             posted: It came through the store; :meth:`answered` must follow.
+            signed: How its answer is stored, if it may be said again.
+            expected: The version that the run must have.
 
         Returns:
             What was made; None if the run is not live here, then nothing was said.
@@ -378,7 +407,7 @@ class Tree(Lifetime):
                 continue
             actor, moved = live.actor, live.moved
             try:
-                return await actor.ask(command, posted=posted)
+                return await actor.ask(command, posted=posted, signed=signed, expected=expected)
             except ActorStopped:
                 if live.actor is actor:
                     await moved.wait()

@@ -46,17 +46,18 @@ MAY_MAX: Final = 12
 """Up to how many may-edges are drawn one by one."""
 
 
-def picture(run: Run, *, unfold: Collection[str] = ()) -> Picture:
+def picture(run: Run, *, unfold: Collection[str] = (), each: bool = False) -> Picture:
     """Return the picture of a run as of now.
 
     Args:
         run: The run.
         unfold: Addresses of holes whose alternatives are drawn, too; ``all`` for all of them.
+        each: Draw each task, however many there are.
 
     Raises:
         UsageError: there is no such hole, or nothing comes into it any more.
     """
-    return _Drawing(run).picture(unfold)
+    return _Drawing(run, each=each).picture(unfold)
 
 
 def picture_of_spec(spec: WorkflowSpec, *, unfold: Collection[str] = ()) -> Picture:
@@ -76,10 +77,12 @@ class _Drawing:
 
     Attributes:
         planned: Whether it is only a definition: then nothing has a state yet.
+        each: Whether tasks that are alike are drawn one by one.
     """
 
     run: Run
     planned: bool = False
+    each: bool = False
 
     def picture(self, unfold: Collection[str]) -> Picture:
         run = self.run
@@ -87,7 +90,11 @@ class _Drawing:
         graph = graph_of(run)
         styles = _Styles.of(run)
         nodes = self._nodes(graph.openings, styles)
-        folded = fold(graph.sources, {node.id: _key(node) for node in nodes.values()})
+        folded = (
+            Folded(graph.sources, {}, {}, {})
+            if self.each
+            else fold(graph.sources, {node.id: _key(node) for node in nodes.values()})
+        )
         firsts = set(folded.sources)
         joints = [name for name in graph.joints if name in firsts]
         sources, said = without_joints(folded.sources, joints, folded.words)

@@ -21,7 +21,7 @@ class BoardLease(AsyncVerbs):
     def __init__(self, tree: Tree, claim: Claim, bring: Bring) -> None:
         self._tree = tree
         self._claim = claim
-        self._voice = Voice(claim.lease.task, self._grow, bring, {}, _mute(claim))
+        self._voice = Voice(claim.lease.task, self._grow, bring, {}, why_mute(claim))
 
     @property
     def closed(self) -> bool:
@@ -113,10 +113,12 @@ class BoardLease(AsyncVerbs):
         return await self._tree.board.grow(self.fence, commands)
 
 
-def _mute(claim: Claim) -> str | None:
+def why_mute(claim: Claim) -> str | None:
     """Return why whoever holds a task cannot change the graph, if that is so."""
     spec = claim.lease.spec
-    if spec.kind == "external" and spec.config.get("grows"):
+    if spec.kind in ("function", "python") or (
+        spec.kind == "external" and spec.config.get("grows")
+    ):
         return None
     return (
         f"task {claim.lease.task!r} cannot change its graph: only an external task with "

@@ -73,6 +73,21 @@ _LAYOUT: Final = {"png": "pad=0.25 dpi=144", "svg": "pad=0.25", "pdf": "pad=0.25
 """Air around a drawing, and twice the pixels of a plain screen."""
 
 
+async def lay_out(dot: str) -> str:
+    """Return where things are in a DOT text, as Graphviz's ``plain`` output says it.
+
+    Raises:
+        UsageError: nothing that lays out is installed.
+        CallboardError: it could not be laid out.
+    """
+    found: bytes | None = None
+    with anyio.move_on_after(DRAW_SECONDS):
+        found = await _drawn(dot, "plain")
+    if found is None:
+        raise CallboardError(f"the graph was not laid out within {DRAW_SECONDS:g} s: too large")
+    return found.decode()
+
+
 def _laid_out(dot: str, kind: str) -> str:
     """Say how this format is laid out; that is no part of the picture's text."""
     return f"{dot.rstrip().removesuffix('}')}  {_LAYOUT[kind]}\n}}\n"

@@ -42,7 +42,7 @@ class Following:
         while not self._batch:
             live = self._tree.live.get(self._run)
             # Whatever comes after this moment is noticed: nothing is missed between two looks.
-            with _changes(live) as changed:
+            with changes_of(live) as changed:
                 try:
                     self._batch.extend(await self._tree.store.events(self._run, self._after))
                     if not self._batch:
@@ -75,7 +75,7 @@ class Following:
 
 
 @contextmanager
-def _changes(live: Live | None) -> Generator[anyio.Event]:
+def changes_of(live: Live | None) -> Generator[anyio.Event]:
     """Give an event that is set when the run has changed or is not live any more."""
     changed = anyio.Event()
     if live is None:

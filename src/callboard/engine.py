@@ -17,6 +17,7 @@ from ._board_lease import BoardLease
 from ._catalog import Catalog
 from ._cutting_short import cut_short
 from ._following import Following
+from ._posting import post_and_wait
 from ._starting import Starting
 from ._tasks import TaskFunction, is_task, reference
 from ._values import encode
@@ -29,9 +30,7 @@ from .supervisor import (
     Live,
     Offer,
     Tree,
-    answer_of,
-    encode_command,
-    refusal_of,
+    Wanted,
 )
 from .workflow import (
     Command,
@@ -47,17 +46,15 @@ from .workflow import (
     UsageError,
     WorkflowSpec,
     commands as c,
+    fold,
 )
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
     from .executors._spawner import Spawner
     from .registry import OnExisting, Registry
-
-REPLY_SECONDS = 10.0
-"""How long a command to a run of another process waits for its answer."""
-
-OWNER_SECONDS = 0.5
-"""How often it looks meanwhile whether the process is still there."""
+    from .web import Authorize
 
 
 class Engine:
@@ -77,6 +74,8 @@ class Engine:
         grace: Seconds that running tasks get when the block is left.
         board: Whether tasks without a kind go on the board; without it they succeed when they
             are ready.
+        elsewhere: Pools and labels whose tasks are not done here but offered on the board,
+            whatever their kind.
         executors: Who does the tasks of a kind, instead of or beside callboard's own.
         wall: Gives the wall time; by default the system's, or the virtual one of a test.
         draw: Gives random numbers from 0 to 1 for the jitter of retries.
@@ -93,6 +92,7 @@ class Engine:
         recover: str = "all",
         grace: float = 10.0,
         board: bool = True,
+        elsewhere: Collection[str] = (),
         executors: Mapping[str, Executor] | None = None,
         wall: Callable[[], float] | None = None,
         draw: Callable[[], float] = random.random,
@@ -122,6 +122,7 @@ class Engine:
             catalog=catalog,
             pools=pools,
             board_kinds=("step", "external") if board else ("external",),
+            elsewhere=elsewhere,
             grace=grace,
             recover=recover == "all",
             clock=Clock(wall),
@@ -208,7 +209,7 @@ class Engine:
             found = await self._starting.found(workflow)
             spec, inputs = self._starting.spec_and_inputs(found, args, kwargs)
             live = await self._tree.start(spec, inputs, run_id=run_id)
-            return RunHandle(self, live.id, live)
+            return RunHandle(self, live.id, live, created=True)
         from .registry import Wish
 
         wish = Wish(run_id=run_id, topic=topic, job=job, key=key, on_existing=on_existing)
@@ -345,7 +346,7 @@ class Engine:
         self, labels: Collection[str] | None, worker: str, wait: float, seconds: float
     ) -> AsyncGenerator[BoardLease | None]:
         wanted = [labels] if isinstance(labels, str) else labels
-        claim = await self._tree.board.claim(wanted, worker, wait, seconds)
+        claim = await self._tree.board.claim(Wanted(labels=wanted), worker, wait, seconds)
         if claim is None:
             yield None
             return
@@ -364,20 +365,67 @@ class Engine:
     # --- for handles
     # ------------------------------------------------------------------------------------------
 
-    async def command(self, run_id: str, command: Command) -> bool:
+    async def command(self, run_id: str, command: Command, *, expected: int | None = None) -> bool:
         """Say a command to a run, whoever owns it; return whether a living engine carries it on.
 
+        Args:
+            run_id: The run.
+            command: What is said.
+            expected: The version that the run must have; any, if not given.
+
         Raises:
+            VersionConflict: it has another one; nothing changed.
             Refused: it does not fit; nothing changed.
             UnknownRun: there is no such run.
             StoreError: the engine that owns the run did not answer in time.
         """
         while True:
             try:
-                return await self._tree.ownership.command(run_id, command)
+                return await self._tree.ownership.command(run_id, command, expected=expected)
             except RunOwned as owned:
-                if await post_and_wait(self._store, run_id, command, owned):
+                if await post_and_wait(self._store, run_id, command, owned, expected):
                     return True
+
+    async def remove(self, run_id: str) -> None:
+        """Forget a run that has ended, with all that is known of it.
+
+        Raises:
+            Refused: it has not ended.
+            UnknownRun: there is no such run.
+        """
+        await self._store.remove(await self.full_id(run_id))
+
+    def asgi(
+        self,
+        *,
+        authorize: Authorize | None = None,
+        rate: float | None = 2_000.0,
+        page: bool = True,
+    ) -> Starlette:
+        """Return REST and the live page as an application to mount: ``app.mount("/flows", …)``.
+
+        It needs no lifespan of its own: requests are served while the engine's block is entered.
+
+        Args:
+            authorize: Tells who asks, instead of callboard's own tokens: the host's login decides.
+            rate: Requests a second that one client may make; None is any number.
+            page: Whether the live page is served, too.
+
+        Raises:
+            UsageError: ``callboard[web]`` is not installed.
+        """
+        try:
+            from .web import asgi
+        except ModuleNotFoundError as lacking:
+            raise UsageError(
+                f"{lacking.name} is not installed: pip install 'callboard[web]'"
+            ) from lacking
+        return asgi(self, authorize=authorize, rate=rate, page=page)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its block was entered and is not being left."""
+        return self._tree.is_open
 
     @property
     def tree(self) -> Tree:
@@ -391,48 +439,6 @@ def _end_processes(engine_id: str) -> None:
     kill_carriers(engine_id)
 
 
-async def post_and_wait(
-    store: Store, run_id: str, command: Command, owned: RunOwned
-) -> bool | None:
-    """Leave a command for the engine that owns a run and wait for its answer.
-
-    Returns:
-        True when the owner did it; None when the run came to have no living owner before it could.
-    """
-    number = await store.post(run_id, encode_command(command))
-    answer = await _answer(store, run_id, number)
-    if answer is None:
-        owner = await store.owner(run_id)
-        if owner is None or not owner[1]:
-            # Answered here, so that nobody who takes the run up later does it again.
-            await store.reply(number, answer_of(Refused("withdrawn: its sender acts itself")))
-            return None
-        raise RunOwned(
-            f"{owned}; it has not answered within {REPLY_SECONDS:g} s, "
-            "the command stays in its inbox",
-            run_id=run_id,
-            owner=owned.owner,
-        )
-    if not answer.get("ok"):
-        raise refusal_of(answer)
-    return True
-
-
-async def _answer(store: Store, run_id: str, number: int) -> Any:
-    """Return the answer to a posted command; None if there is nobody to give one in time."""
-    seen = 0
-    with anyio.move_on_after(REPLY_SECONDS):
-        while True:
-            owner = await store.owner(run_id)
-            # Asked in this order: an owner that answers and then lets the run go has been heard.
-            answer = await store.answer(number)
-            if answer is not None or owner is None or not owner[1]:
-                return answer
-            with anyio.move_on_after(OWNER_SECONDS):
-                seen = await store.wait_changed(seen)
-    return None
-
-
 class RunHandle:
     """One run, as its engine's user sees it.
 
@@ -443,7 +449,7 @@ class RunHandle:
     """
 
     def __init__(
-        self, engine: Engine, run_id: str, live: Live | None, *, created: bool = True
+        self, engine: Engine, run_id: str, live: Live | None, *, created: bool = False
     ) -> None:
         self._engine = engine
         self.id = run_id
@@ -479,14 +485,27 @@ class RunHandle:
 
     async def snapshot(self) -> RunResult:
         """Return what the run has come to so far."""
-        return RunResult.of(await self._run())
+        return RunResult.of(await self.run())
 
-    async def _run(self) -> Run:
+    async def run(self) -> Run:
+        """Return the run as the kernel knows it; to look at, not to change."""
         live = self._engine.tree.live.get(self.id) or self._live
         # What one that was set aside had in memory is not stored, and never happened.
         if live is not None and not live.resting and live.failure is None:
             return live.run
         return await self._engine.tree.load(self.id)
+
+    async def run_at(self, number: int) -> Run:
+        """Return the run as it was after one of its events.
+
+        Raises:
+            UsageError: it has no event with this number.
+        """
+        stored = await self._engine.store.load(self.id)
+        known = len(stored.events) if stored else 0
+        if stored is None or not 1 <= number <= known:
+            raise UsageError(f"run {self.id!r} has events 1 to {known}, and none numbered {number}")
+        return fold(stored.events[:number])
 
     async def _say(self, command: Command) -> bool:
         return await self._engine.command(self.id, command)
@@ -529,7 +548,7 @@ class RunHandle:
     async def _check_answer(self, task: str, value: Any) -> None:
         from ._answers import check_answer
 
-        waiting = (await self._run()).tasks.get(task)
+        waiting = (await self.run()).tasks.get(task)
         if waiting is not None and waiting.wait is not None and waiting.wait.schema is not None:
             check_answer(waiting.wait.schema, value, task)
 
@@ -557,13 +576,13 @@ class RunHandle:
         """Tell of each task that is not running (or of one task) why it is not."""
         from ._why import explain
 
-        return await explain(self._engine.store, await self._run(), task, self._engine.tree)
+        return await explain(self._engine.store, await self.run(), task, self._engine.tree)
 
     async def picture(self) -> Any:
         """Return the picture of the run as of now."""
         from .workflow import picture
 
-        return picture(await self._run())
+        return picture(await self.run())
 
 
-__all__ = ["BoardLease", "Engine", "RunHandle", "RunState", "post_and_wait"]
+__all__ = ["BoardLease", "Engine", "RunHandle", "RunState"]

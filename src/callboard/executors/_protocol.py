@@ -157,10 +157,18 @@ def parse_line(line: bytes) -> Message | PlainText | BadOutput:
         )
     if not meant and not isinstance(value.get("type"), str):
         return PlainText(line)
+    said = read_message(value)
+    if isinstance(said, BadOutput):
+        return BadOutput(f"The line {_shown(line)} is no message: {said.reason}.")
+    return said
+
+
+def read_message(value: Mapping[str, Any]) -> Message | BadOutput:
+    """Return a JSON object as a message, or what is wrong with it."""
     try:
         return _message(value)
     except _Wrong as error:
-        return BadOutput(f"The line {_shown(line)} is no message: {error}.")
+        return BadOutput(str(error))
 
 
 def too_long(limit: int) -> BadOutput:

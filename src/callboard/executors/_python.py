@@ -231,7 +231,7 @@ class _Conversation:
             case Message(type="not_ready", fields=fields):
                 return NotDone(fields["message"])
             case Message(type="error", fields=fields):
-                return Failed(_failure(fields))
+                return Failed(failure_of_message(fields))
             case Message(type="wait", fields=fields):
                 schema, message = fields["input"], fields["message"]
                 return Suspended(Wait(kind="input", schema=schema, message=message))
@@ -248,7 +248,8 @@ class _Conversation:
         return Failed(exit_failure(ended, self.lease.mask(self.stderr.text())))
 
 
-def _failure(fields: Mapping[str, Any]) -> Failure:
+def failure_of_message(fields: Mapping[str, Any]) -> Failure:
+    """Return what an ``error`` message tells."""
     kind = fields["kind"]
     known = kind in ERROR_KINDS
     detail = fields["detail"]

@@ -1,0 +1,134 @@
+"""Who asks, and what they may: tokens, the host application's own login, or this machine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import urlsplit
+
+import attrs
+from starlette.requests import Request
+
+from ..registry import Who
+from ._problems import Problem
+
+if TYPE_CHECKING:
+    from ._endpoint import Role
+
+Authorize: TypeAlias = Callable[[Request], Awaitable[Who | None]]
+"""Decides who asks, for an application with a login of its own; None: nobody that is known."""
+
+HERE: Final = Who("local", ("operate", "worker"))
+"""Whoever asks from this machine where there are no tokens."""
+
+NOBODY: Final = Who("nobody")
+"""Whoever asks for what everybody may see."""
+
+Lookup: TypeAlias = Callable[[str], Awaitable[Who | None]]
+
+
+@attrs.frozen
+class Access:
+    """Lets requests in.
+
+    Attributes:
+        lookup: Finds whose token it is, with ``name``, ``roles`` and ``owner``; None for nobody's.
+        has_tokens: Whether there is any token at all: without one only this machine may ask.
+        authorize: Takes the place of tokens, and of what this machine may without.
+    """
+
+    lookup: Lookup
+    has_tokens: Callable[[], Awaitable[bool]]
+    authorize: Authorize | None = None
+
+    async def who(self, request: Request) -> Who:
+        """Return who asks.
+
+        Raises:
+            Problem: nobody that is known.
+        """
+        if self.authorize is not None:
+            found = await self.authorize(request)
+            if found is None:
+                raise unauthorized("this application does not know who asks")
+            return found
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if token:
+            if scheme.lower() != "bearer":
+                raise unauthorized("say `Authorization: Bearer TOKEN`")
+            known = await self.lookup(token.strip())
+            if known is None:
+                raise unauthorized("there is no such token, or it was removed")
+            return known
+        if await self.has_tokens():
+            raise unauthorized("a token is needed: say `Authorization: Bearer TOKEN`")
+        if not is_local(request):
+            raise unauthorized(
+                "without a token only this machine may ask; make one with `callboard token add`"
+            )
+        return HERE
+
+
+def require(who: Who, role: Role | tuple[Role, ...]) -> None:
+    """Refuse who has not a role, or none of several.
+
+    Raises:
+        Problem: it names the role that is needed.
+    """
+    roles = (role,) if isinstance(role, str) else role
+    if not any(map(who.may, roles)):
+        has, needed = ", ".join(who.roles) or "none", " or ".join(roles)
+        detail = f"{who.name!r} has the roles {has}; this needs {needed}"
+        raise Problem(403, detail, kind="forbidden")
+
+
+def unauthorized(detail: str) -> Problem:
+    """Return the answer to somebody who is not known."""
+    return Problem(
+        401, detail, kind="unauthorized", headers={"www-authenticate": 'Bearer realm="callboard"'}
+    )
+
+
+def is_local(request: Request) -> bool:
+    """Whether a request comes from this machine, and was meant for it.
+
+    Its ``Host`` is looked at, too: a page elsewhere whose name was made to lead here is not local.
+    """
+    client = request.client
+    return client is not None and _is_loopback(client.host) and _is_loopback(_host(request))
+
+
+def _host(request: Request) -> str:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_site(request: Request) -> None:
+    """Refuse what a page of another site has its visitor's browser send.
+
+    Raises:
+        Problem: it comes from another site.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    same = site in (None, "same-origin", "none") and (
+        origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    )
+    if not same:
+        raise Problem(
+            403, f"this request was sent by a page of {origin or 'another site'}", kind="cross_site"
+        )
