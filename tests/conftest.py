@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
+
 import pytest
 
 
@@ -9,3 +13,21 @@ import pytest
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Give the backend's name to anyio's plugin, which runs the test on it."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Give a function that finds a program by its name, and skips the test where there is none.
+
+    Where ``CALLBOARD_TESTS_REQUIRE`` names it, as in CI, that is a failure.
+    """
+
+    def find(name: str) -> str:
+        found = shutil.which(name)
+        if found is not None:
+            return found
+        if name in os.environ.get("CALLBOARD_TESTS_REQUIRE", "").split():
+            pytest.fail(f"{name} is required here and was not found")
+        pytest.skip(f"needs {name}")
+
+    return find

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
@@ -12,6 +12,9 @@ from .workflow import Command, Refused, RunOwned
 
 REPLY_SECONDS = 10.0
 """How long a command to a run of another process waits for its answer."""
+
+NOBODY: Final = object()
+"""There is nobody alive who could answer."""
 
 OWNER_SECONDS = 0.5
 """How often it looks meanwhile whether the process is still there."""
@@ -29,13 +32,14 @@ async def post_and_wait(
     if expected is not None:
         said["expected"] = expected
     number = await store.post(run_id, said)
-    answer = await _answer(store, run_id, number)
-    if answer is None:
+    while (answer := await _answer(store, run_id, number)) is NOBODY:
         owner = await store.owner(run_id)
         if owner is None or not owner[1]:
             # Answered here, so that nobody who takes the run up later does it again.
             await store.reply(number, answer_of(Refused("withdrawn: its sender acts itself")))
             return None
+        # Somebody has taken it since, if only for a moment, to do what was posted.
+    if answer is None:
         raise RunOwned(
             f"{owned}; it has not answered within {REPLY_SECONDS:g} s, "
             "the command stays in its inbox",
@@ -48,15 +52,17 @@ async def post_and_wait(
 
 
 async def _answer(store: Store, run_id: str, number: int) -> Any:
-    """Return the answer to a posted command; None if there is nobody to give one in time."""
+    """Return the answer to a posted command; None if it does not come in time, or NOBODY."""
     seen = 0
     with anyio.move_on_after(REPLY_SECONDS):
         while True:
             owner = await store.owner(run_id)
             # Asked in this order: an owner that answers and then lets the run go has been heard.
             answer = await store.answer(number)
-            if answer is not None or owner is None or not owner[1]:
+            if answer is not None:
                 return answer
+            if owner is None or not owner[1]:
+                return NOBODY
             with anyio.move_on_after(OWNER_SECONDS):
                 seen = await store.wait_changed(seen)
     return None

@@ -9,6 +9,7 @@ from ._catalog import Catalog
 from ._tasks import is_task
 from ._values import encode
 from ._workflows import Workflow
+from .storage import Conflict
 from .supervisor import Live
 from .workflow import RunExists, UsageError, WorkflowSpec, commands as c
 
@@ -82,7 +83,11 @@ class Starting:
         from .registry import Prepared
 
         spec, inputs = self.spec_and_inputs(workflow, args, kwargs)
-        given = kwargs if isinstance(workflow, Workflow) else inputs
+        if isinstance(workflow, Workflow):
+            return Prepared(spec, inputs, kwargs)
+        # What nobody gave and what has no default is not there, though the run keeps it as null.
+        said: dict[str, Any] = {**(args[0] if args else {}), **kwargs}
+        given = {name: each for name, each in inputs.items() if each is not None or name in said}
         return Prepared(spec, inputs, given)
 
     def spec_and_inputs(
@@ -121,8 +126,9 @@ class Starting:
             if other is not None:
                 # It may be on its way into the store only now, and not arrive.
                 await other.stored.wait()
-                if other.failure is not None and error.run_id not in tree.aside:
-                    raise other.failure from error
+                failure = None if error.run_id in tree.aside else other.failure
+                if failure is not None and not isinstance(failure.__cause__, Conflict):
+                    raise failure from error
             raise
 
     async def cancel(self, run_id: str, reason: str) -> None:

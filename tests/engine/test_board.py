@@ -12,7 +12,18 @@ import pytest
 
 import callboard as cb
 from callboard import testing
-from callboard.workflow import Retry, StaleFence, TaskOptions, TaskSpec, WorkflowSpec
+from callboard.storage import LogLine
+from callboard.supervisor import Signed, Wanted
+from callboard.workflow import (
+    Refused,
+    Retry,
+    StaleFence,
+    TaskOptions,
+    TaskSpec,
+    VersionConflict,
+    WorkflowSpec,
+    commands as c,
+)
 
 Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
 
@@ -271,3 +282,104 @@ async def test_a_claim_expires_whatever_other_runs_are_called(opens: Opens) -> N
             with pytest.raises(StaleFence):
                 await lease.success(None)
         await handle.cancel()
+
+
+async def test_of_all_labels_the_highest_priority_and_then_the_oldest_comes_first(
+    opens: Opens,
+) -> None:
+    tasks = [
+        task("a1", kind="external", priority=1),
+        task("b1", kind="external", priority=5),
+        task("a2", kind="external", priority=5),
+        task("c1", kind="external", priority=1),
+    ]
+    spec = flow(*tasks)
+    order: list[str] = []
+    async with opens() as engine:
+        handle = await engine.start(spec)
+        for _ in tasks:
+            async with engine.claim(wait=5) as lease:
+                assert lease is not None
+                order.append(lease.task)
+                await lease.success()
+        await handle.result()
+    assert order == ["b1", "a2", "a1", "c1"]
+
+
+async def test_a_claim_may_be_of_one_topic(opens: Opens) -> None:
+    async with opens() as engine:
+        await engine.registry.topics.create("red")
+        await engine.registry.topics.create("blue")
+        await engine.start(on_board("a"), topic="red")
+        wanted = await engine.start(on_board("a"), topic="blue")
+        claim = await engine.tree.board.claim(Wanted(topic="blue"), "w", 5, 60)
+        assert claim is not None
+        assert claim.lease.run == wanted.id
+        assert await engine.tree.board.claim(Wanted(topic="green"), "w", 0, 60) is None
+
+
+async def test_what_is_done_elsewhere_is_offered_whatever_its_kind(opens: Opens) -> None:
+    spec = flow(
+        task("here", config={"shell": "true"}, pool="cpu"),
+        task("there", config={"shell": "true"}, pool="gpu"),
+        task("named", config={"shell": "true"}),
+    )
+    async with opens(elsewhere=["gpu", "named"]) as engine:
+        handle = await engine.start(spec)
+        for name in ("there", "named"):
+            async with engine.claim([name], wait=5) as lease:
+                assert lease is not None
+                await lease.success({"done": "elsewhere"})
+        result = await handle.result()
+    assert result.state == "succeeded"
+    assert result.tasks["there"].output == {"done": "elsewhere"}
+    assert result.tasks["here"].output != {"done": "elsewhere"}
+
+
+async def test_what_a_worker_reports_is_stored_before_it_is_answered(opens: Opens) -> None:
+    async with opens() as engine:
+        handle = await engine.start(on_board("a"))
+        board = engine.tree.board
+        claim = await board.claim(Wanted(), "w", 5, 60)
+        assert claim is not None
+        fence = claim.lease.fence
+
+        def signed(part: int) -> Signed:
+            return Signed(fence, 1, part, lambda _, refused: {"refused": str(refused or "")})
+
+        said = LogLine(
+            run=handle.id, task="a", generation=1, attempt=1, at=1.0, stream="log", text="hello"
+        )
+        await board.note(fence, [said], signed(0))
+        assert [line.text for line in await handle.logs()] == ["hello"]
+        await board.say(fence, c.Succeed(task="a", fence=fence, output=1), signed(1))
+        assert [each.answer for each in await engine.store.receipts(fence, 1)] == [
+            {"refused": ""},
+            {"refused": ""},
+        ]
+        with pytest.raises(StaleFence):
+            await board.note(fence, [said])
+
+
+async def test_a_refusal_is_an_answer_that_is_kept_too(opens: Opens) -> None:
+    async with opens() as engine:
+        await engine.start(flow(task("a", kind="external", config={"grows": True})))
+        board = engine.tree.board
+        claim = await board.claim(Wanted(), "w", 5, 60)
+        assert claim is not None
+        fence = claim.lease.fence
+        signed = Signed(fence, 1, 0, lambda _, refused: {"refused": str(refused)})
+        with pytest.raises(Refused, match="nobody"):
+            await board.grow(fence, [c.AddEdge(source="nobody", target="a")], signed)
+        (kept,) = await engine.store.receipts(fence, 1)
+        assert "nobody" in kept.answer["refused"]
+
+
+async def test_a_command_may_be_meant_for_one_version_only(opens: Opens) -> None:
+    async with opens() as engine:
+        handle = await engine.start(on_board("a"))
+        version = (await handle.run()).version
+        await engine.command(handle.id, c.Pause(), expected=version)
+        with pytest.raises(VersionConflict, match="version"):
+            await engine.command(handle.id, c.Unpause(), expected=version)
+        assert (await handle.run()).paused

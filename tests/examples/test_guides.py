@@ -1,4 +1,4 @@
-"""The programs in the guides to embedding and to failure do what is said beside them."""
+"""The programs in the guides to embedding, failure, topics and jobs do what is said there."""
 
 from __future__ import annotations
 
@@ -41,6 +41,19 @@ def test_the_trio_program(
 def test_two_engines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     program("embedding.md", 2, monkeypatch)
     assert capsys.readouterr().out == "8 2\n"
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_topics_jobs_and_keys(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program("topics-and-jobs.md", number, monkeypatch)
+    jobs = (
+        "completed 100 {'succeeded': 3} {'succeeded': 6}\n"
+        "TaskTotals(completed=6, pending=0, error=0, pause=0)\n"
+    )
+    assert jobs in (GUIDES / "topics-and-jobs.md").read_text("utf-8")
+    assert capsys.readouterr().out == (jobs, "True False True\n5\n")[number]
 
 
 async def test_the_application_greets(monkeypatch: pytest.MonkeyPatch) -> None:

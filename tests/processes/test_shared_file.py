@@ -6,6 +6,8 @@ import json
 import random
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -24,6 +26,17 @@ def _start(url: str, name: str, backend: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def _ended(*processes: subprocess.Popen[str]) -> Generator[None]:
+    """Leave no process behind, however a test ends."""
+    try:
+        yield
+    finally:
+        for each in processes:
+            each.kill()
+            each.communicate()
 
 
 async def _meddle(url: str, until: anyio.Event) -> dict[str, int]:
@@ -68,7 +81,8 @@ async def test_two_engines_and_a_meddler(tmp_path: Path, anyio_backend_name: str
     async def meddle() -> None:
         done.update(await _meddle(url, over))
 
-    with anyio.fail_after(100):
+    # So long only to end a test that hangs: on a machine with much else to do it takes a minute.
+    with _ended(first, second), anyio.fail_after(600):
         async with anyio.create_task_group() as group:
             group.start_soon(meddle)
             outputs = [await anyio.to_thread.run_sync(each.communicate) for each in (first, second)]

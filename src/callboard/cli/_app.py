@@ -342,3 +342,49 @@ def migrate(**options: Any) -> int:
     from ._upkeep import migrate_store
 
     return migrate_store(**options)
+
+
+# --- tokens -------------------------------------------------------------------------------------
+
+
+@app.group()
+def token() -> None:
+    """Say who may ask a server for what."""
+
+
+@token.command("add")
+@click.argument("name")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    metavar="ROLE",
+    help="What it may: view, operate, worker or admin. May be repeated.",
+)
+@click.option("--owner", metavar="OWNER", help="The group of workers it belongs to.")
+@_common
+def add_token(name: str, roles: tuple[str, ...], owner: str | None, **options: Any) -> int:
+    """Make a token and print its secret, this once: only its hash is kept."""
+    from ._tokens import add_token
+
+    return add_token(name, roles, owner, **options)
+
+
+@token.command("list")
+@_common
+def list_tokens(**options: Any) -> int:
+    """List the tokens with their roles."""
+    from ._tokens import list_tokens
+
+    return list_tokens(**options)
+
+
+@token.command("remove")
+@click.argument("name")
+@_common
+def remove_token(name: str, **options: Any) -> int:
+    """Make a token worthless, at once."""
+    from ._tokens import remove_token
+
+    return remove_token(name, **options)

@@ -192,7 +192,7 @@ class Definitions:
         hidden = [name for name in self._known if await self._names.find(name) is not None]
         items = [_known(each) for each in known[offset : offset + limit]]
         rest = limit - len(items)
-        records = await self._stored(max(0, offset - len(known)), rest, hidden) if rest else []
+        records = await self._stored(max(0, offset - len(known)), rest, hidden)
         stored = await self._names.store.count_records(self._names.kind)
         return Page(
             items=[*items, *map(_definition, records)],
@@ -204,8 +204,8 @@ class Definitions:
     async def _stored(self, offset: int, limit: int, hidden: Sequence[str]) -> Sequence[Record]:
         """Return a part of the records without those that are hidden."""
         page = await self._names.page(limit + len(hidden), offset)
-        if not page.items:
-            return []
+        if not (page.items and limit):
+            return ()
         # As many of them as stand in front of this page: it begins that much too early.
         earlier = sum(name < page.items[0].id for name in hidden)
         shown = [each for each in page.items if each.id not in hidden]

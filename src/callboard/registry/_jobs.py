@@ -24,6 +24,7 @@ from ..workflow import (
     RunExists,
     RunState,
     TaskState,
+    UnknownRecord,
     UnknownRun,
     UsageError,
     VersionConflict,
@@ -192,13 +193,21 @@ class Jobs:
             UsageError, DefinitionError: all that is wrong with the plan; it stays a draft.
             VersionConflict: it has another version than the one that is given.
         """
-        record = await self._jobs.find(id)
-        if record is None:
-            record = await self._opened(id, topic, version)
-        elif topic not in (None, record.parent):
+        while (record := await self._jobs.find(id)) is None:
+            try:
+                record = await self._opened(id, topic, version)
+                break
+            except VersionConflict:
+                if version is not None:
+                    raise
+            except UnknownRecord:
+                if await self._jobs.find(id) is None:
+                    raise
+        if topic not in (None, record.parent):
             raise Refused(f"job {id!r} is open in topic {record.parent!r}, not in {topic!r}")
         _refuse_cancelled(record)
         if not record.body["started"]:
+            await self._drop_opened(id)
             await self._start(record)
             record = await self._jobs.change(id, None, lambda body: {**body, "started": True})
         return await self._job(record)
@@ -223,16 +232,20 @@ class Jobs:
             "plan": draft.body["plan"],
             "cancelled": False,
             "reason": None,
-            "started": not draft.body["plan"],
+            "started": False,
             "before": draft.version,
         }
         try:
             record = await self._jobs.add(id, body, chosen)
         except VersionConflict:
             record = await self._jobs.get(id)  # Somebody else opens it, too.
-        with suppress(VersionConflict):
-            await self._drafts.drop(id, draft.version)
         return record
+
+    async def _drop_opened(self, id: str) -> None:
+        draft = await self._drafts.find(id)
+        if draft is not None:
+            with suppress(VersionConflict):
+                await self._drafts.drop(id, draft.version)
 
     async def _open_topic(self, topic: str) -> Topic:
         found = await self._topics.get(topic)

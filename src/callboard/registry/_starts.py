@@ -19,7 +19,7 @@ from ..supervisor import Live, new_run_id
 from ..workflow import KeyTaken, Refused, RunExists, UnknownRun, UsageError, VersionConflict
 from ._host import Host, Prepared
 from ._jobs import Jobs
-from ._shelf import Shelf, Wall, check_name
+from ._shelf import Body, Shelf, Wall, check_name
 from ._topics import Topics
 
 OnExisting: TypeAlias = Literal["existing", "fail", "replace"]
@@ -173,7 +173,7 @@ class Starts:
             await self._cancel(run, "replaced while it was being started")
         elif now.body["replaces"]:
             with suppress(VersionConflict):
-                body = {"run": run, "replaces": []}
+                body: Body = {"run": run, "replaces": []}
                 await self._keys.put(self._keys.record(reserved.id, body), now.version)
 
     async def _cancel(self, run: str, reason: str) -> None:

@@ -29,6 +29,7 @@ from ..storage import (
     EngineInfo,
     LogLine,
     PoolLease,
+    Receipt,
     RunQuery,
     RunRow,
     Store,
@@ -388,6 +389,34 @@ class StoreConformance(RecordConformance):
             assert [each.text for each in await store.logs("r", "a")] == ["1", "3"]
             assert [each.text for each in await store.logs("r", after=lines[1].number)] == ["3"]
             assert [each.text for each in await store.logs("r", limit=1)] == ["1"]
+
+    async def test_an_answer_is_kept_with_what_it_answers(self) -> None:
+        """Receipts and lines of a transition come with it, or not at all."""
+        said = [Receipt(fence="f1", seq=7, part=part, answer={"n": part}) for part in (0, 1)]
+        async with self.opened() as store:
+            await store.commit([created("r1"), created("r2")])
+            heard = line("r1", "a", "heard")
+            await store.commit([step("r1", 1, receipts=said, lines=[heard])])
+            silent = step("r1", 2, events=[], receipts=[attrs.evolve(said[0], seq=8)])
+            await store.commit([silent])
+            assert list(await store.receipts("f1", 7)) == said
+            assert [each.answer for each in await store.receipts("f1", 8)] == [{"n": 0}]
+            assert not await store.receipts("f2", 7)
+            assert [each.text for each in await store.logs("r1")] == ["heard"]
+            with refuses(Conflict, "r2"):
+                await store.commit([step("r2", 9, receipts=[attrs.evolve(said[0], fence="f2")])])
+            assert not await store.receipts("f2", 7)
+
+    async def test_answers_go_with_their_run(self) -> None:
+        """A run that is removed takes its receipts along."""
+        said = Receipt(fence="f1", seq=1, part=0, answer={"ok": True})
+        async with self.opened() as store:
+            await store.commit([created("r1")])
+            ended = run_row("r1", RunState.CANCELLED)
+            await store.commit([step("r1", 1, row=ended, receipts=[said], release=True)])
+            assert await store.receipts("f1", 1)
+            await store.remove("r1")
+            assert not await store.receipts("f1", 1)
 
     async def test_a_living_owner_is_respected_and_named(self) -> None:
         """Another engine cannot take its run; it can when the owner left."""

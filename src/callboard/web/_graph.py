@@ -19,7 +19,6 @@ import attrs
 
 from .._drawing import can_draw, lay_out
 from ..workflow import (
-    SETTLED,
     Edge,
     Node,
     Part,
@@ -30,6 +29,8 @@ from ..workflow import (
     UsageError,
     picture,
 )
+from ..workflow._complete import speaks_freely
+from ..workflow._picture_may import EXACT_MAX
 from ..workflow._picture_model import ANYTHING
 from ..workflow._picture_text import wrapped
 from ._problems import Problem
@@ -42,6 +43,8 @@ EACH_MAX: Final = 400
 """Up to how many tasks are drawn one by one if somebody asks for it."""
 LAYOUTS_MAX: Final = 200
 """How many layouts are kept."""
+GRAPHS_MAX: Final = 32
+"""How many graphs are kept: of those that several look at just now."""
 
 _PX: Final = 72.0
 """Pixels in Graphviz's inch: a point is a pixel."""
@@ -72,8 +75,7 @@ def structure_of(run: Run) -> str:
     signs: list[Any] = [len(run.tasks), edges, list(growth.log), parts, len(growth.promises)]
     signs += [run.ended, run.stopping is not None, growth.closed, growth.sealed]
     if not (growth.closed or run.ended):
-        # What an open run may still grow depends on who can still speak, and what has not begun.
-        signs.append([_may_sign(task) for task in run.tasks.values() if task.state not in SETTLED])
+        signs.append(_may_signs(run))
     return hashlib.blake2b(repr(signs).encode(), digest_size=9).hexdigest()
 
 
@@ -82,8 +84,13 @@ def _part_sign(part: Part) -> tuple[Any, ...]:
     return part.id, str(part.residual), part.lapsed, part.begun, len(part.tasks), owners
 
 
-def _may_sign(task: Task) -> tuple[str, bool]:
-    return task.id, task.state in (TaskState.PENDING, TaskState.READY)
+def _may_signs(run: Run) -> list[Any]:
+    """Return on what it depends which edges and tasks may come anywhere: who speaks, what waits."""
+    speakers = [task.id for task in run.tasks.values() if speaks_freely(run, task)]
+    if len(run.tasks) > EXACT_MAX or not speakers:
+        return [bool(speakers)]
+    idle = (TaskState.PENDING, TaskState.READY)
+    return [speakers, [task.id for task in run.tasks.values() if task.state in idle]]
 
 
 @attrs.frozen
@@ -106,6 +113,9 @@ class Graphs:
     """Gives graphs with their places, and keeps the layouts it has made."""
 
     _kept: OrderedDict[str, Layout] = attrs.field(factory=OrderedDict[str, Layout], init=False)
+    _told: OrderedDict[tuple[Any, ...], dict[str, Any]] = attrs.field(
+        factory=OrderedDict[tuple[Any, ...], dict[str, Any]], init=False
+    )
     _making: dict[str, anyio.Lock] = attrs.field(factory=dict[str, anyio.Lock], init=False)
 
     async def of(self, run: Run, *, each: bool = False) -> dict[str, Any]:
@@ -126,10 +136,17 @@ class Graphs:
                 f"run {run.id!r} has {len(run.tasks):,} tasks; each of them is drawn only up to "
                 f"{EACH_MAX:,}: fold what is alike, or take the list"
             )
+        # Between two events a run is the same for everybody who looks.
+        key = run.id, run.created_at, run.version, each
+        if key in self._told:
+            return self._told[key]
         # All of it is read before anything is awaited: a live run changes meanwhile.
         graph = _Graph.of(run, picture(run, each=each))
         layout = await self._layout(graph.dot())
-        return graph.to_json(layout)
+        found = self._told[key] = graph.to_json(layout)
+        while len(self._told) > GRAPHS_MAX:
+            self._told.popitem(last=False)
+        return found
 
     async def _layout(self, dot: str) -> Layout:
         key = hashlib.blake2b(dot.encode(), digest_size=16).hexdigest()
@@ -180,6 +197,9 @@ class _Graph:
                 told[node.id] = {"states": "".join(DIGITS[STATES.index(each)] for each in found)}
             elif node.kind == "task":
                 told[node.id] = _task_facts(run.tasks[node.id])
+            if node.id == ANYTHING and len(run.tasks) > EXACT_MAX:
+                # Who of so many it is changes all the time: that it is anybody is told.
+                node = attrs.evolve(node, note=None, facts={})  # noqa: PLW2901
             texts = _Texts.of(node)
             nodes.append((node, texts, _size(node, texts)))
         facts = {
@@ -284,10 +304,9 @@ def _node_json(node: Node, texts: _Texts) -> dict[str, Any]:
         "state": None if node.state is None else str(node.state),
     }
     if node.members:
-        counts = node.counts or {node.state: len(node.members)}
         told["tasks"] = list(node.members)
         told["count"] = len(node.members)
-        told["counts"] = {str(state): n for state, n in counts.items() if state is not None}
+        told["counts"] = {str(state): n for state, n in node.counts.items()}
     if kind == "hole":
         owners = node.facts.get("owners", [])
         told |= {"sub": texts.sub, "shape": node.shape, "note": node.note, "owners": owners}

@@ -18,6 +18,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from . import page
+
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -68,10 +70,9 @@ class _Page:
 @cache
 def _page() -> _Page:
     """Read the files once: they do not change while a program runs."""
-    folder = files(__package__) / "page"
     found = {
         each.name: each.read_bytes()
-        for each in folder.iterdir()
+        for each in files(page).iterdir()
         if each.name.rpartition(".")[2] in KINDS
     }
     digest = hashlib.blake2b(digest_size=8)
@@ -91,17 +92,17 @@ def _answer(content: bytes, name: str, caching: str, tag: str, request: Request)
 
 async def _document(request: Request) -> Response:
     """Give the document, which asks each time whether there is a newer one."""
-    page = _page()
-    return _answer(page.document, _INDEX, "no-cache", page.version, request)
+    found = _page()
+    return _answer(found.document, _INDEX, "no-cache", found.version, request)
 
 
 async def _part(request: Request) -> Response:
-    page = _page()
+    found = _page()
     name = request.path_params["name"]
-    content = page.parts.get(name)
-    if content is None or request.path_params["version"] != page.version:
+    content = found.parts.get(name)
+    if content is None or request.path_params["version"] != found.version:
         return Response("there is no such file in this version of the page", status_code=404)
-    return _answer(content, name, _FOR_EVER, page.version, request)
+    return _answer(content, name, _FOR_EVER, found.version, request)
 
 
 async def _icon(request: Request) -> Response:

@@ -5,6 +5,8 @@ const KEY = "callboard-token";
 const WAITS = [500, 1000, 2000, 4000, 8000];
 /** The server says something every 15 seconds; after this silence the line is taken for dead. */
 const SILENCE = 45000;
+/** Browsers keep few lines to one server: a page that nobody sees for so long gives up its own. */
+const UNSEEN = 20000;
 
 let token = null;
 try {
@@ -112,6 +114,7 @@ export async function follow(path, { query = {}, after = null, told, connected =
     const line = new AbortController();
     const stop = () => line.abort();
     signal.addEventListener("abort", stop);
+    const seen = watchUnseen(stop);
     try {
       const headers = last === null ? {} : { "Last-Event-ID": String(last) };
       const response = await send(path, { query, accept: "text/event-stream", headers, signal: line.signal });
@@ -129,12 +132,51 @@ export async function follow(path, { query = {}, after = null, told, connected =
       if (error instanceof Problem && error.status >= 400 && error.status < 500 && error.status !== 429) throw error;
     } finally {
       signal.removeEventListener("abort", stop);
+      seen.end();
+    }
+    if (seen.slept) {
+      await seen.again(signal);
+      continue;
     }
     failures += 1;
     connected(false);
     const wait = WAITS[Math.min(failures, WAITS.length) - 1] * (0.75 + Math.random() / 2);
     await pause(wait, signal);
   }
+}
+
+/** Calls stop() when the page has not been seen for a while; again() waits until it is. */
+function watchUnseen(stop) {
+  let timer = null;
+  const found = {
+    slept: false,
+    end() {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", look);
+    },
+    again: (signal) => new Promise((resolve) => {
+      const go = () => {
+        if (document.hidden && !signal.aborted) return;
+        document.removeEventListener("visibilitychange", go);
+        signal.removeEventListener("abort", go);
+        resolve();
+      };
+      document.addEventListener("visibilitychange", go);
+      signal.addEventListener("abort", go);
+      go();
+    }),
+  };
+  const look = () => {
+    clearTimeout(timer);
+    if (!document.hidden) return;
+    timer = setTimeout(() => {
+      found.slept = true;
+      stop();
+    }, UNSEEN);
+  };
+  document.addEventListener("visibilitychange", look);
+  look();
+  return found;
 }
 
 async function readStream(body, line, heard) {

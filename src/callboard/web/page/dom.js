@@ -52,7 +52,8 @@ export function fresh(stem) {
   return `${stem}-${numbers}`;
 }
 
-/** Runs something at most once in so many milliseconds, and once more behind the last call. */
+/** Runs something at most once in so many milliseconds (or as many as a function says), and once
+ * more behind the last call. */
 export function throttled(milliseconds, act) {
   let timer = null;
   let again = false;
@@ -63,7 +64,7 @@ export function throttled(milliseconds, act) {
         again = false;
         run();
       }
-    }, milliseconds);
+    }, typeof milliseconds === "function" ? milliseconds() : milliseconds);
     act();
   };
   const call = () => {

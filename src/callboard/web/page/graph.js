@@ -107,7 +107,11 @@ export class GraphView {
     this.chosen = id;
     const shown = this.nodeOf(id);
     for (const [each, part] of this.parts) part.element.classList.toggle("chosen", each === shown);
-    for (const line of this.lines) line.element.classList.toggle("near", shown !== null && (line.edge.from === shown || line.edge.to === shown));
+    for (const { edge, element, path } of this.lines) {
+      const near = shown !== null && (edge.from === shown || edge.to === shown);
+      element.classList.toggle("near", near);
+      if (path.hasAttribute("marker-end")) path.setAttribute("marker-end", near ? "url(#tip-near)" : "url(#tip)");
+    }
     if (shown !== null) {
       this.focus = shown;
       this.rove();
@@ -296,7 +300,7 @@ function lineOf(edge, nodes) {
   }
   const kind = { may: "may still be added", hole: "where something may still come", certain: "" }[edge.kind];
   element.append(s("title", {}, `${edge.from} → ${edge.to}${kind ? ` (${kind})` : ""}`));
-  return { edge, element };
+  return { edge, element, path };
 }
 
 function partOf(node) {

@@ -109,9 +109,17 @@ const shell = {
 
 let view = null;
 
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // somebody wrote it by hand
+  }
+}
+
 function place() {
   const [path, query = ""] = location.hash.replace(/^#?\/?/, "").split("?");
-  const parts = path.split("/").filter(Boolean).map(decodeURIComponent);
+  const parts = path.split("/").filter(Boolean).map(decoded);
   return { parts, query: new URLSearchParams(query) };
 }
 

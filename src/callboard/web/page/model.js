@@ -5,6 +5,9 @@ import { throttled } from "./dom.js";
 import { statesOf } from "./graph.js";
 import { RUN_ENDED, SETTLED, isoOf } from "./words.js";
 
+/** How long it takes at least from one graph to the next, in milliseconds. */
+const PACE_MS = 250;
+
 export class RunModel {
   /** heard: {run(), tasks(ids), graph(), events(new), connected(is), failed(error), noGraph(error)} */
   constructor(id, heard) {
@@ -19,7 +22,8 @@ export class RunModel {
     this.each = false;
     this.layouts = 0;
     this.drawable = true;
-    this.regraph = throttled(250, () => this.loadGraph().catch(heard.failed));
+    this.pace = PACE_MS;
+    this.regraph = throttled(() => this.pace, () => this.loadGraph().catch(heard.failed));
   }
 
   get ended() {
@@ -59,6 +63,7 @@ export class RunModel {
 
   async loadGraph() {
     let graph;
+    const began = performance.now();
     try {
       graph = await this.ask(["graph"], { query: { fold: this.each ? "false" : null } });
     } catch (error) {
@@ -68,6 +73,8 @@ export class RunModel {
       return;
     }
     this.layouts += 1;
+    // What costs the server long is asked for less often.
+    this.pace = Math.max(PACE_MS, 8 * (performance.now() - began));
     this.graph = graph;
     const there = new Set();
     for (const [id, state, node] of statesOf(graph)) {

@@ -46,6 +46,7 @@ class RunView {
     this.repaint = throttled(100, () => this.paint());
     this.relist = throttled(250, () => this.drawTasks());
     this.repanel = throttled(400, () => this.panel?.refresh());
+    this.recount = throttled(150, () => this.drawProgress());
     this.build();
     this.read(query);
     this.model.open().then(() => this.opened(), (error) => this.fail(error));
@@ -72,6 +73,8 @@ class RunView {
     this.list = new TaskList({ open: (each) => this.open(each), filtered: () => this.pressChips() });
     this.events = eventList({ go: (n) => this.timeline.set(n >= this.model.last ? null : n) });
     this.banner = h("p", { class: "past", hidden: true }, "You see the run as it was. ", button("Back to now", () => this.timeline.set(null), { class: "link" }));
+    this.drawing = h("p", { class: "drawing" }, "The graph is being laid out…");
+    this.graph.element.append(this.drawing);
     const inside = { graph: this.graph.element, tasks: this.list.element, events: this.events.element, logs: h("div", { class: "all-logs" }) };
     for (const [key, title] of Object.entries(TABS)) this.addTab(key, title, inside[key]);
     this.tabs.addEventListener("keydown", (event) => this.pressTab(event));
@@ -103,7 +106,7 @@ class RunView {
     this.panel?.close();
     this.overview.close();
     this.logs?.close();
-    for (const each of [this.repaint, this.relist, this.repanel]) each.cancel();
+    for (const each of [this.repaint, this.relist, this.repanel, this.recount]) each.cancel();
   }
 
   opened() {
@@ -171,6 +174,10 @@ class RunView {
     }
     if (key === "tasks") this.drawTasks();
     if (key === "events") this.history.load(() => this.drawEvents()).catch((error) => this.shell.fail(error));
+    if (key !== "logs" && this.logs) {
+      this.logs.close(); // its line is not kept for what nobody sees
+      this.logs = null;
+    }
     if (key === "logs" && !this.logs) {
       this.logs = logView(this.shell, this.id, null, { ended: () => this.model.ended, open: (id) => this.open(id) });
       this.pages.logs.firstChild.replaceChildren(this.logs.element);
@@ -252,7 +259,7 @@ class RunView {
       }
       (this.before ??= new Map()).set(id, state);
     }
-    this.drawProgress();
+    this.recount();
     this.repaint();
     if (this.tab === "tasks") this.relist();
     if (this.panel === this.overview || ids.includes(this.task)) this.repanel();
@@ -275,7 +282,7 @@ class RunView {
     this.saidState = state;
     this.timeline.grow(this.model.last);
     this.drawActs();
-    this.drawProgress();
+    this.recount();
   }
 
   drawProgress() {
@@ -312,6 +319,7 @@ class RunView {
   }
 
   drawGraph() {
+    this.drawing.remove();
     if (this.past) return;
     this.fold.hidden = this.model.tasks.size > EACH_MAX || !(this.model.each || this.model.graph.nodes.some((node) => node.kind === "fold"));
     this.graph.draw(this.model.graph);
@@ -354,6 +362,7 @@ class RunView {
   }
 
   findFirst() {
+    this.find(this.search.value.trim());
     const found = this.list.tasks.length ? this.list.tasks.find((task) => this.list.fits(task)) : [...this.model.tasks.values()].find((task) => this.list.fits(task));
     if (found) this.open(found.id);
   }
@@ -413,6 +422,7 @@ class RunView {
     try {
       const [graph, event] = await Promise.all([this.model.ask(["graph"], { query: { at: n, fold: this.model.each ? "false" : null } }), this.history.at(n)]);
       if (this.at !== n) return;
+      this.drawing.remove();
       const states = new Map();
       for (const [id, state, node] of statesOf(graph)) states.set(id, { state, label: node.label, attempts: node.attempts, generation: node.generation, reason: node.reason });
       this.past = { graph, states };

@@ -81,8 +81,7 @@ export function showRuns(shell, query) {
     try {
       page = await ask(["runs"], { query: { ...filter, limit: PAGE, offset }, signal: stop.signal });
     } catch (error) {
-      if (error.status === 0) shell.connected(false);
-      else shell.fail(error);
+      if (error.status !== 0) shell.fail(error); // that the line is lost, the stream of changes tells
       return;
     }
     if (mine !== asked || stop.signal.aborted) return;
