@@ -99,8 +99,8 @@ class Board:
         self._clock = clock
         self._timers = timers
         self._offers: dict[tuple[str, str], Offer] = {}
-        # By label, the next one first; those that are gone stay until somebody comes by.
-        self._lines: dict[str, list[Offer]] = {}
+        # By label, and all of them under None; the next one first.
+        self._lines: dict[str | None, list[Offer]] = {}
         self._claims: dict[str, Claim] = {}
         self._age = 0
         self._changed = anyio.Event()
@@ -112,7 +112,7 @@ class Board:
 
     def _next(self, wanted: Wanted, tried: Collection[Offer]) -> Offer | None:
         """Return the next task that a worker can do, but for those it has tried to claim."""
-        names = self._lines if wanted.labels is None else dict.fromkeys(wanted.labels)
+        names = (None,) if wanted.labels is None else dict.fromkeys(wanted.labels)
         lines = [self._lines[name] for name in names if name in self._lines]
         for offer in lines[0] if len(lines) == 1 else merge(*lines, key=_rank):
             if offer.open and offer not in tried and wanted.matches(offer):
@@ -121,14 +121,16 @@ class Board:
 
     def _put(self, offer: Offer) -> None:
         self._offers[offer.lease.run, offer.lease.task] = offer
-        insort(self._lines.setdefault(offer.lease.spec.name, []), offer, key=_rank)
+        for name in (None, offer.lease.spec.name):
+            insort(self._lines.setdefault(name, []), offer, key=_rank)
 
     def _drop(self, offer: Offer) -> None:
         del self._offers[offer.lease.run, offer.lease.task]
-        line = self._lines[offer.lease.spec.name]
-        del line[bisect_left(line, offer.rank, key=_rank)]
-        if not line:
-            del self._lines[offer.lease.spec.name]
+        for name in (None, offer.lease.spec.name):
+            line = self._lines[name]
+            del line[bisect_left(line, offer.rank, key=_rank)]
+            if not line:
+                del self._lines[name]
 
     @property
     def claims(self) -> dict[str, Claim]:

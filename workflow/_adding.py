@@ -9,7 +9,7 @@ from ._complete import speaks_freely
 from ._deciding import Deciding
 from ._definition import TaskSpec
 from ._errors import Refused
-from ._evolve_growth import chain_of
+from ._evolve_growth import CEILING, chain_of
 from ._graph import CycleError, path
 from ._guard_text import Closed
 from ._guards import Chain
@@ -33,7 +33,7 @@ def add_task(d: Deciding, creator: Task | None, command: c.AddTask) -> str:
     name = key if creator is None else f"{creator.id}/{key}"
     there = run.tasks.get(name)
     if there is not None:
-        return _same(run, there, command)
+        return _same(run, creator, there, command)
     for other in (*command.after, *command.before):
         run.vertex(other)
     chain = chain_of(run, None if creator is None else creator.id)
@@ -44,6 +44,8 @@ def add_task(d: Deciding, creator: Task | None, command: c.AddTask) -> str:
     elif place.wild:
         _check_dots(d, place, command, chain)
     broken = run.growth.guards.exceeded(command.name, chain)
+    if broken is None and len(run.tasks) >= max(run.spec.max_tasks, len(run.spec.tasks)):
+        broken = CEILING.format(run.spec.max_tasks)  # what was withdrawn takes room as well
     if broken is not None:
         raise Broken(broken, f"one more {command.name!r} would be too many")
     add_at(d, creator, _spec_of(run, command, name, place), place, command.before)
@@ -75,7 +77,7 @@ def add_at(
     task = run.tasks[spec.id]
     if task.open:
         pass_on_to(d, (task,))
-    keep_promises(run, task, place)
+    keep_promises(run, spec.name, place)
     add_certain(d)
 
 
@@ -105,8 +107,8 @@ def _key(run: Run, creator: Task | None, command: c.AddTask) -> str:
     return f"{command.name}-{number}"
 
 
-def _same(run: Run, there: Task, command: c.AddTask) -> str:
-    """Return the task that an earlier attempt created under the same key."""
+def _same(run: Run, creator: Task | None, there: Task, command: c.AddTask) -> str:
+    """Return the task that was created under the same key: by an earlier attempt, or by itself."""
     if there.spec.name != command.name:
         raise Refused(
             f"run {run.id!r} has a task {there.id!r} already: it is a {there.spec.name!r}, not a "
@@ -127,7 +129,29 @@ def _same(run: Run, there: Task, command: c.AddTask) -> str:
             f"{command.into!r}; give the new one another key",
             kind="exists",
         )
+    if creator is not None and there.withdrawn > creator.since:
+        raise Refused(
+            f"run {run.id!r} has a task {there.id!r} already, which was {there.reason}; give the "
+            "new one another key",
+            kind="exists",
+        )
+    if there.id in run.growth.by_itself and _asks_for_more(there.spec, command):
+        raise Refused(
+            f"run {run.id!r} has a task {there.id!r} already: it came by itself when its name had "
+            "become certain, done as the definition says, and what it is given now would have no "
+            "effect; say it in the definition (with: may name what stands in front), or leave "
+            "this creation out",
+            kind="exists",
+        )
     return there.id
+
+
+def _asks_for_more(there: TaskSpec, command: c.AddTask) -> bool:
+    """Return whether a creation says how a task is done, or what it is given, in another way."""
+    new = command.new
+    inputs = command.inputs if new is None or command.inputs is not None else new.inputs
+    otherwise = new is not None and (new.kind, new.config) != (there.kind, there.config)
+    return otherwise or inputs not in (None, there.inputs)
 
 
 def _spec_of(run: Run, command: c.AddTask, name: str, place: Place | None) -> TaskSpec:
@@ -253,10 +277,20 @@ def no_place(run: Run, label: str, chain: Chain, message: str) -> Broken:
         return Broken(texts[0], f"{message}: {what} leave no room for it")
     full = next((hole for hole in run.holes.values() if label in hole.shape.labels), None)
     if full is not None:
-        return Broken(shape_text(full), f"{message}: nothing more may come into {full.name!r}")
+        why = f"nothing more may come into {full.name!r}{_came_by_itself(run, label)}"
+        return Broken(shape_text(full), f"{message}: {why}")
     known = sorted({name for hole in run.holes.values() for name in hole.shape.labels})
     hint = f"; holes are for: {', '.join(map(repr, known))}" if known else ""
     return Broken(closing_text(run), f"{message}{hint}")
+
+
+def _came_by_itself(run: Run, label: str) -> str:
+    """Say which tasks with a label came without being created, if some did."""
+    came = [name for name in run.growth.by_itself if run.tasks[name].spec.name == label]
+    if not came:
+        return ""
+    more = f" and {len(came) - 1} more" if len(came) > 1 else ""
+    return f" ({came[0]!r}{more} came by itself, as all does in a flow that has become certain)"
 
 
 def _was_taken_away(run: Run, label: str) -> bool:

@@ -66,7 +66,7 @@ def succeed(d: Deciding, command: c.Succeed) -> None:
         task_failed(d, task, violation(run))
         return
     d.emit(ev.TaskSettled(at=d.now, task=command.task, state=SUCCEEDED, output=command.output))
-    if task.again:
+    if task.again and not d.closing:
         for target in task.again:
             d.emit(ev.RestartRequested(at=d.now, task=target, by=task.id, again=True))
         stop_held(d)

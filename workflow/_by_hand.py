@@ -12,7 +12,7 @@ from ._errors import Refused
 from ._failing import follow_policy, task_failed
 from ._graph import Vertex
 from ._passing_on import pass_on
-from ._restarting import start_anew
+from ._restarting import refuse_withdrawn, start_anew
 from ._run import Task
 from ._states import (
     BY_HAND,
@@ -85,6 +85,7 @@ def _refuse_settling(d: Deciding, task: Task, command: c.Settle) -> None:
             f"task {task.id!r} of run {d.run.id!r} is {task.state}, somebody works on it: "
             "cancel the run or restart the task first"
         )
+    refuse_withdrawn(d.run, task, "settled")
     if task.id in d.run.held:
         raise Refused(
             f"task {task.id!r} of run {d.run.id!r} is about to be restarted: settle it then"
@@ -101,7 +102,7 @@ def _take_up_behind(d: Deciding, task: Task) -> None:
         if vertex in seen:
             continue
         seen.add(vertex)
-        if isinstance(vertex, Task):
+        if isinstance(vertex, Task) and not vertex.withdrawn:
             if not _was_given_up(vertex):
                 continue
             given_up.append(vertex)

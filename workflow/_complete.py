@@ -222,6 +222,9 @@ def open_parts(run: Run) -> Iterable[Part]:
 
 def kinds(run: Run) -> Counter[Kind]:
     """Return how many open parts there are of each kind."""
+    growth = run.growth
+    if not growth.guards.scoped:
+        return Counter({(shape, (), ()): count for shape, count in growth.kinds.items()})
     return Counter(kind_of(run, part) for part in open_parts(run))
 
 
@@ -243,7 +246,8 @@ def anybody_fell_silent(run: Run) -> bool:
 
 
 def _fell_silent(task: Task) -> bool:
-    return task.state in SETTLED and task.state is not SUCCEEDED and can_speak(task)
+    ended = task.state in SETTLED and task.state is not SUCCEEDED and not task.withdrawn
+    return ended and can_speak(task)
 
 
 def kind_of(run: Run, part: Part, owner: Task | None = None) -> Kind:

@@ -145,6 +145,8 @@ def _make_ready(run: Run, task: Task, at: float) -> None:
 
 def _unready(run: Run, task: Task) -> None:
     _move(run, task, PENDING)
+    if task.ready_at is not None:
+        run.growth.was_ready[task.id] = task.ready_at
     task.ready_at = None
 
 
@@ -156,7 +158,7 @@ def _release(run: Run, vertex: Vertex, at: float) -> None:
         for follower in each.after:
             follower.open -= 1
             if not follower.open:
-                if not isinstance(follower, Task):
+                if not isinstance(follower, Task) or follower.withdrawn:
                     letting_go.append(follower)
                 elif follower.state is PENDING:
                     _make_ready(run, follower, at)
@@ -169,7 +171,7 @@ def _withhold(run: Run, vertex: Vertex) -> None:
         each.released = False
         for follower in each.after:
             follower.open += 1
-            if isinstance(follower, Task):
+            if isinstance(follower, Task) and not follower.withdrawn:
                 if follower.state is READY:
                     _unready(run, follower)
             elif follower.released:
@@ -267,7 +269,7 @@ def _task_settled(run: Run, event: ev.TaskSettled) -> None:
     task.ended_at = event.at
     task.settled_by = event.by
     if state in LETS_GO:
-        if not task.released:
+        if not task.released and not (task.withdrawn and task.open):
             _release(run, task, event.at)
     elif task.released:
         _withhold(run, task)
@@ -399,6 +401,12 @@ def _growth_undone(run: Run, event: ev.GrowthUndone) -> None:
 
 
 def _build_without(run: Run, dropped: Collection[int], at: float, why: str) -> None:
+    for number in dropped:
+        event = run.growth.log[number]
+        if isinstance(event, ev.TaskWithdrawn):
+            task = run.tasks.get(event.task)
+            if task is not None and task.withdrawn == number:
+                _unsettle(run, task)
     lost = rebuild(run, dropped, _define)
     for gone in lost:
         forget(run, gone)
@@ -409,6 +417,16 @@ def _build_without(run: Run, dropped: Collection[int], at: float, why: str) -> N
         _adjust(run, task, at)
     if run.restarting:
         _hold(run)
+
+
+def _unsettle(run: Run, task: Task) -> None:
+    """Let a task that was settled without having begun stand where it stood before."""
+    run.unsettled += 1
+    _move(run, task, PENDING if task.ready_at is None else READY, freely=True)
+    task.released = False
+    task.reason = task.ended_at = None
+    if task.state is READY:
+        run.push_ready(task)
 
 
 def forget(run: Run, task: Task) -> None:
@@ -430,14 +448,25 @@ def _unqueue(run: Run, lost: Collection[Task]) -> None:
         heapq.heapify(run.ready)
 
 
-def roll_back(run: Run, version: int, at: float) -> None:
-    """Take back what happened since a version, if it only changed the graph and is told nowhere."""
+def roll_back(run: Run, version: int, settled: Iterable[str], at: float) -> None:
+    """Take back what happened since a version, which is told nowhere.
+
+    Args:
+        run: The run.
+        version: The last event that stays.
+        settled: Tasks that had not begun, and came to their end since; other than that only the
+            graph may have changed.
+        at: The time now.
+    """
+    was_ready = run.growth.was_ready
+    for name in settled:
+        _unsettle(run, run.tasks[name])
     lost = rebuild(run, range(version + 1, run.version + 1), _define)
     for gone in lost:
         forget(run, gone)
     _unqueue(run, lost)
     for task in run.tasks.values():
-        _adjust(run, task, at)
+        _adjust(run, task, was_ready.get(task.id, at))
     run.version = version
 
 

@@ -21,6 +21,7 @@ from ._guard_text import (
     Closed,
     EdgeGuard,
     GuardSpec,
+    Looks,
     OnlyEdges,
     OnlyTasks,
     Rounds,
@@ -29,8 +30,19 @@ from ._guard_text import (
     parse_promise,
 )
 from ._guards import NOBODY, Chain, Guard
-from ._parts import close, fill, give_to, lapse, link, narrow, open_hole, put_in_front, take_from
-from ._run import Part, Run, Task
+from ._parts import (
+    close,
+    fill,
+    give_to,
+    lapse,
+    link,
+    narrow,
+    open_hole,
+    put_in_front,
+    take_from,
+    take_out,
+)
+from ._run import Part, Run, Task, is_joint
 from ._shape_text import parse_shape
 from ._shapes import Alt, Empty, Lab, Loop, Map, Par, Seq, Wild
 from .events import Growing
@@ -135,6 +147,7 @@ def _task_added(run: Run, event: ev.TaskAdded) -> list[Task]:
         if event.certain:
             counts = growth.certain.setdefault(event.by, {})
             counts[spec.name] = counts.get(spec.name, 0) + 1
+            growth.by_itself[spec.id] = None
     return touched
 
 
@@ -204,6 +217,18 @@ def _hole_lapsed(run: Run, event: ev.HoleLapsed) -> list[Task]:
     return []
 
 
+def _task_withdrawn(run: Run, event: ev.TaskWithdrawn) -> list[Task]:
+    task = run.tasks.get(event.task)
+    if task is None:
+        return []  # a restart of what had created it took it away, and leaves this for nothing
+    task.withdrawn = run.growth.now
+    run.growth.guards.discount(task.spec.name, chain_of(run, task.created_by))
+    take_out(run, task)
+    for part in run.holes_of(task):
+        take_from(run, part, task)
+    return []
+
+
 def _promise_made(run: Run, event: ev.PromiseMade) -> list[Task]:
     promise(run, guard_of(event.text), event.text, event.by)
     return []
@@ -227,6 +252,7 @@ _GROW: dict[type[Any], Callable[[Run, Any], list[Task]]] = {
     ev.HoleClosed: _hole_closed,
     ev.HoleNarrowed: _hole_narrowed,
     ev.HoleLapsed: _hole_lapsed,
+    ev.TaskWithdrawn: _task_withdrawn,
     ev.PromiseMade: _promise_made,
     ev.Styled: _styled,
 }
@@ -260,6 +286,8 @@ def promise(run: Run, spec: GuardSpec, text: str, by: str | None) -> None:
                 growth.closed = True
             else:
                 growth.closed_by.add(scope)
+        case Looks():
+            guards.no_looks.append((spec, text))
         case Rounds(task=name, hi=hi):
             growth.rounds_max[name] = min(hi, growth.rounds_max.get(name, hi))
 
@@ -269,6 +297,7 @@ def _limit_tasks(run: Run, spec: TaskGuard, text: str) -> None:
     hi = guard.count if spec.no_new else spec.hi
     if hi is not None and (guard.hi is None or hi < guard.hi):
         guard.hi, guard.high_text = hi, text
+    guard.no_new |= spec.no_new
     if spec.lo is not None and spec.lo > guard.lo:
         guard.lo, guard.low_text = spec.lo, text
         run.growth.guards.lower = True
@@ -280,8 +309,10 @@ def _counted(run: Run, pattern: str, by: str | None) -> Guard:
         return guards.tasks[pattern, by]
     guard = guards.guard(pattern, by)
     for task in run.tasks.values():
-        if guard in guards.matching(task.spec.name) and guard.counts(
-            chain_of(run, task.created_by)
+        if (
+            not task.withdrawn
+            and guard in guards.matching(task.spec.name)
+            and guard.counts(chain_of(run, task.created_by))
         ):
             guard.count += 1
     return guard
@@ -306,6 +337,7 @@ def rebuild(run: Run, dropped: Collection[int], define: Callable[[Run], object])
     for task in reborn.values():
         task.before, task.after = [], []
         task.binds = task.bound = task.part = None
+        task.withdrawn = 0
     run.growth = Growth(rounds=old.rounds, reborn=reborn)
     run.tasks = {}
     for spec in run.spec.tasks:
@@ -325,6 +357,6 @@ def _count_anew(run: Run) -> None:
     """Count again what everything waits for."""
     for vertex in sorted(run.vertices(), key=lambda each: each.rank):
         vertex.open = sum(not earlier.released for earlier in vertex.before)
-        if not isinstance(vertex, Task):
+        if is_joint(vertex):
             vertex.open += isinstance(vertex, Part) and not vertex.closed
             vertex.released = not vertex.open

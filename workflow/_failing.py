@@ -38,13 +38,14 @@ def attempt_failed(d: Deciding, task: Task, failure: Failure) -> None:
 
 
 def take_back(d: Deciding, task: Task) -> bool:
-    """Undo what an attempt has made that is to be followed by another; return whether it can be."""
-    mark = Mark.of(d, task)
+    """Undo what an attempt has made that is to be followed by another.
+
+    Return whether the run can still be finished then; if not, the promise is broken by that.
+    """
     try:
         undo_attempt(d, task)
         add_certain(d)
     except (Broken, TooEntangled) as error:
-        mark.take_back(d)
         break_run(d, task, error if isinstance(error, Broken) else too_entangled())
         return False
     return True

@@ -27,6 +27,7 @@ from ._promising import again, make_promise, style
 from ._restarting import stop_held
 from ._run import Run, Task
 from ._shaping import add_edge_between, close_hole, give_hole, open_new_hole
+from ._withdrawing import withdraw
 
 
 def grow(d: Deciding, command: c.Grow) -> None:
@@ -81,6 +82,7 @@ _GROW: Final[dict[type[Any], Callable[[Deciding, Task | None, Any], Any]]] = {
     c.OpenHole: open_new_hole,
     c.GiveHole: give_hole,
     c.CloseHole: close_hole,
+    c.Withdraw: withdraw,
     c.Promise: make_promise,
     c.Style: style,
     c.Again: again,

@@ -5,7 +5,7 @@ A text is a guard if it begins with one of the words `no`, `only`, `at`, `exactl
 
 .. code-block:: text
 
-    guard = ( "sealed" | "closed" | "no new" , ( "tasks" | "edges" | glob )
+    guard = ( "sealed" | "closed" | "no new" , ( "tasks" | "edges" | "looks" | glob )
             | "no edges" , ( "from" | "into" ) , glob
             | "only tasks" , glob , { "," , glob }
             | "only edges" , glob , "->" , glob , { "," , glob , "->" , glob }
@@ -162,7 +162,19 @@ class Closed:
         return f"closed{_by(self.by)}"
 
 
-GuardSpec: TypeAlias = TaskGuard | OnlyTasks | EdgeGuard | OnlyEdges | Rounds | Sealed | Closed
+@attrs.frozen
+class Looks:
+    """Nothing looks different any more: `no new looks`."""
+
+    by: str | None = None
+
+    def __str__(self) -> str:
+        return f"no new looks{_by(self.by)}"
+
+
+GuardSpec: TypeAlias = (
+    TaskGuard | OnlyTasks | EdgeGuard | OnlyEdges | Rounds | Sealed | Closed | Looks
+)
 
 
 def parse_promise(text: str) -> GuardSpec | Shape:
@@ -245,7 +257,9 @@ class _Parser:
     def _new(self) -> GuardSpec:
         if self._take_word("edges"):
             return EdgeGuard()
-        return TaskGuard(self._many('"tasks", "edges" or a label'), no_new=True)
+        if self._take_word("looks"):
+            return Looks()
+        return TaskGuard(self._many('"tasks", "edges", "looks" or a label'), no_new=True)
 
     def _edges(self) -> EdgeGuard:
         if self._word("from", "into") == "from":

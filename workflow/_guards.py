@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from ._guard_text import EdgeGuard, OnlyEdges, OnlyTasks, matches
+from ._guard_text import EdgeGuard, Looks, OnlyEdges, OnlyTasks, matches
 
 Chain = Collection[str]
 """The creators of something, the nearest first."""
@@ -31,6 +31,7 @@ class Guard:
         count: How many there are now.
         low_text: The promise that ``lo`` comes from.
         high_text: The promise that ``hi`` comes from.
+        no_new: Whether it was promised that none is created any more.
     """
 
     pattern: str
@@ -40,6 +41,7 @@ class Guard:
     count: int = 0
     low_text: str = ""
     high_text: str = ""
+    no_new: bool = False
 
     @property
     def full(self) -> bool:
@@ -65,6 +67,7 @@ class Guards:
         only_tasks: What labels new tasks may have, each with the text that said so.
         no_edges: Between what labels no edges may be added, likewise.
         only_edges: Between what labels edges may be added, likewise.
+        no_looks: Whose things may not look different any more, likewise.
         lower: Whether any of them asks for tasks.
         scoped: Whether any of them holds only for some task's creations.
     """
@@ -75,6 +78,7 @@ class Guards:
     only_tasks: list[tuple[OnlyTasks, str]] = attrs.field(factory=list[tuple[OnlyTasks, str]])
     no_edges: list[tuple[EdgeGuard, str]] = attrs.field(factory=list[tuple[EdgeGuard, str]])
     only_edges: list[tuple[OnlyEdges, str]] = attrs.field(factory=list[tuple[OnlyEdges, str]])
+    no_looks: list[tuple[Looks, str]] = attrs.field(factory=list[tuple[Looks, str]])
     lower: bool = False
     scoped: bool = False
     _matching: dict[str, tuple[Guard, ...]] = attrs.field(factory=dict[str, tuple[Guard, ...]])
@@ -107,6 +111,14 @@ class Guards:
             if guard.counts(chain):
                 guard.count += 1
 
+    def discount(self, label: str, chain: Chain) -> None:
+        """Note that there is one task less; where no new ones come, that is all there will be."""
+        for guard in self.matching(label):
+            if guard.counts(chain):
+                guard.count -= 1
+                if guard.no_new:
+                    guard.hi = guard.count
+
     def exceeded(self, label: str, chain: Chain) -> str | None:
         """Return the promise that one more task with this label would break, if one would be."""
         for guard in self.matching(label):
@@ -132,6 +144,10 @@ class Guards:
             ):
                 return text
         return None
+
+    def forbids_looks(self, chain: Chain) -> str | None:
+        """Return the promise that another look for something would break, if one would be."""
+        return next((text for no, text in self.no_looks if _in_scope(no.by, chain)), None)
 
 
 def _in_scope(by: str | None, chain: Chain) -> bool:

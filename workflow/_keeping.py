@@ -33,7 +33,7 @@ from ._evolve import roll_back
 from ._guard_text import GuardSpec, TaskGuard
 from ._guards import Guard
 from ._placing import Place
-from ._run import Hole, Part, Run, Task
+from ._run import Hole, Run, Task
 from ._shapes import EMPTY, Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, children, normal
 
 IN_VAIN: Final = "no more can come without breaking "
@@ -74,6 +74,7 @@ class Mark:
         """Return a mark of now."""
         named = None if creator is None or creator.named is None else dict(creator.named)
         again = () if creator is None else creator.again
+        d.run.growth.was_ready.clear()
         return cls(d.run.version, len(d.events), len(d.effects), creator, named, again)
 
     def take_back(self, d: Deciding) -> None:
@@ -82,8 +83,14 @@ class Mark:
             self.creator.named, self.creator.again = self.named, self.again
         del d.effects[self.done :]
         if d.run.version > self.version:
+            settled = [
+                name
+                for event in d.events[self.told :]
+                if isinstance(event, (ev.TaskSettled, ev.TasksSettled))
+                for name in ((event.task,) if isinstance(event, ev.TaskSettled) else event.tasks)
+            ]
             del d.events[self.told :]
-            roll_back(d.run, self.version, d.now)
+            roll_back(d.run, self.version, settled, d.now)
             look_at_all(d.run)
 
 
@@ -101,8 +108,14 @@ def look_at_all(run: Run) -> None:
     run.growth.doubtful = True
 
 
-def keep_promises(run: Run, task: Task, place: Place | None) -> None:
-    """Note what a creation means for the promises; tell whether they need an exact look."""
+def keep_promises(run: Run, label: str | None, place: Place | None) -> None:
+    """Note what a creation means for the promises; tell whether they need an exact look.
+
+    Args:
+        run: The run.
+        label: What was created; None for a hole.
+        place: Where.
+    """
     growth = run.growth
     planned = growth.planned
     choices = any(not isinstance(part.shape, Lab) for part in growth.fresh)
@@ -116,10 +129,10 @@ def keep_promises(run: Run, task: Task, place: Place | None) -> None:
                 growth.doubtful = True
             continue
         more = planned.get(guard, 0)
-        for label, count in needed.items():
-            if guard in growth.guards.matching(label):
+        for name, count in needed.items():
+            if guard in growth.guards.matching(name):
                 more += count
-        if filled and guard in growth.guards.matching(task.spec.name):
+        if filled and label is not None and guard in growth.guards.matching(label):
             more = max(0, more - 1)
         planned[guard] = more
         if guard.hi is not None and guard.count + more + growth.margin > guard.hi:
@@ -192,13 +205,11 @@ def _take_away(d: Deciding, creator: Task | None) -> None:
     run = d.run
     if not _is_tight(run):
         return
-    by_kind: dict[Kind, list[Part]] = {}
-    for part in run.growth.open:
-        by_kind.setdefault(kind_of(run, part), []).append(part)
-    for kind, parts in by_kind.items():
+    for kind in list(kinds(run)):
         dead = frozenset(_dead(run, kind))
         if not dead:
             continue
+        parts = [part for part in run.growth.open if kind_of(run, part) == kind]
         reason = f"{IN_VAIN}{', '.join(map(repr, limiting(run)))}"
         for part in parts:
             if part not in run.growth.open:

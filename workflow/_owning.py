@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from . import events as ev
 from ._complete import is_below
 from ._deciding import Deciding
-from ._evolve_growth import can_speak
+from ._evolve_growth import can_speak, guard_of
 from ._graph import Vertex
+from ._guard_text import Rounds
 from ._keeping import Broken, check_growth, look_at_all, shape_text
+from ._passing_on import pass_on_to
 from ._run import Hole, Part, Run, Task
 from ._shapes import Loop
 from ._states import PENDING, READY, SETTLED
@@ -83,9 +86,16 @@ def undo_attempt(d: Deciding, task: Task) -> None:
         return
     records = _undoable(d.run, task)
     if records:
+        undone = [log[number] for number in records]
         d.emit(ev.GrowthUndone(at=d.now, task=task.id, records=tuple(sorted(records))))
+        back = [each.task for each in undone if isinstance(each, ev.TaskWithdrawn)]
+        pass_on_to(d, [d.run.tasks[name] for name in back if name in d.run.tasks])
         look_at_all(d.run)
         check_growth(d, task)
+
+
+_COUNTS: Final = object()
+"""Stands for the counts of tasks, which whatever is created or promised counts on."""
 
 
 def _undoable(run: Run, task: Task) -> list[int]:
@@ -118,22 +128,26 @@ def _nothing_stands_on(run: Run, event: Growing, used: set[object]) -> bool:
             return _not_begun(run.tasks[to])
         case ev.HoleClosed(hole=address) | ev.HoleNarrowed(hole=address):
             return all(map(_not_begun, _directly_behind(run.growth.parts[address])))
+        case ev.TaskWithdrawn(task=name):
+            # Since then somebody may have counted on its not being there.
+            behind = _directly_behind(run.tasks[name]) if name in run.tasks else ()
+            return _COUNTS not in used and all(map(_not_begun, behind))
         case ev.HoleLeft() | ev.HoleLapsed() | ev.PromiseMade() | ev.Styled():
             return True
 
 
 def _not_begun(task: Task) -> bool:
-    return task.first_at is None and task.state in (PENDING, READY)
+    return task.first_at is None and (task.withdrawn > 0 or task.state in (PENDING, READY))
 
 
-def _directly_behind(part: Part) -> Iterable[Task]:
+def _directly_behind(vertex: Vertex) -> Iterable[Task]:
     seen: set[Vertex] = set()
-    stack: list[Vertex] = [part]
+    stack = [vertex]
     while stack:
         for follower in stack.pop().after:
             if follower not in seen:
                 seen.add(follower)
-                if isinstance(follower, Task):
+                if isinstance(follower, Task) and not follower.withdrawn:
                     yield follower
                 else:
                     stack.append(follower)
@@ -142,6 +156,8 @@ def _directly_behind(part: Part) -> Iterable[Task]:
 def _uses(run: Run, event: Growing) -> Iterable[object]:
     """Give what an event that stays needs to be there: ids of vertices, and numbers of events."""
     yield event.by
+    if isinstance(event, (ev.TaskAdded, ev.PromiseMade)):
+        yield _COUNTS
     match event:
         case ev.TaskAdded(new=new, before=before, part=address):
             yield from new.needs
@@ -162,10 +178,13 @@ def _uses(run: Run, event: Growing) -> Iterable[object]:
             | ev.HoleLapsed(hole=address)
         ):
             yield from _needs_of(run.growth.parts[address])
+        case ev.TaskWithdrawn(task=name):
+            yield name
         case ev.Styled(target=target):
             yield from (target,) if isinstance(target, str) else target
-        case ev.PromiseMade():
-            pass
+        case ev.PromiseMade(text=text):
+            spec = guard_of(text)
+            yield from (spec.by, spec.task if isinstance(spec, Rounds) else None)
 
 
 def _needs_of(part: Part) -> Iterable[object]:

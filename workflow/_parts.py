@@ -36,11 +36,34 @@ def put_in_front(run: Run, vertex: Vertex, follower: Vertex) -> bool:
     if not link(run, vertex, follower):
         return False
     if isinstance(follower, Hole):
-        for part in run.growth.parts.values():
-            if part.hole is follower:
-                part.starts = part.tail = (*part.starts, vertex)
-                link(run, vertex, part)
+        for part in run.growth.inside.get(follower.name, ()):
+            part.starts = part.tail = (*part.starts, vertex)
+            link(run, vertex, part)
     return True
+
+
+def parts_below(run: Run, address: str) -> list[Part]:
+    """Return the parts at and below an address: of a hole, an instance in it, or a place."""
+    growth = run.growth
+    found: dict[Part, None] = {}
+    queue = [address]
+    for each in queue:
+        there = growth.parts.get(each)
+        for part in (*(() if there is None else (there,)), *growth.inside.get(each, ())):
+            if part not in found:
+                found[part] = None
+                queue += [f"{part.address}/{task}" for task in part.tasks]
+    return list(found)
+
+
+def _tell(run: Run, part: Part, more: int) -> None:
+    """Count an open part among those with the same expression, or do so no more."""
+    kinds, shape = run.growth.kinds, part.residual
+    count = kinds.get(shape, 0) + more
+    if count:
+        kinds[shape] = count
+    else:
+        del kinds[shape]
 
 
 @attrs.frozen(eq=False)
@@ -74,7 +97,7 @@ def open_hole(
     """Put a hole into the graph."""
     hole = Hole(
         f"#{name}",
-        run.rank_between(after, before, joint=True),
+        run.rank_between(_behind(owner, after), before, joint=True),
         shape=shape,
         owner=None if owner is None else owner.id,
     )
@@ -144,19 +167,26 @@ def _new_part(
 ) -> Part:
     hole, inside, growth = site.hole, site.inside, run.growth
     address = inside if root else _address(run, inside, shape)
-    rank = run.rank_between(starts, (site.end,), joint=True)
+    rank = run.rank_between(_behind(site.owner, starts), (site.end,), joint=True)
     part = Part(f"#{address}", rank, hole=hole, shape=shape, inside=inside, starts=starts)
     part.open = 1
     part.made = growth.now
     part.tail = starts
     hole.open_parts += 1
     growth.parts[address] = part
+    growth.inside.setdefault(inside, {})[part] = None
     growth.open[part] = None
+    _tell(run, part, 1)
     growth.fresh.append(part)
     for start in starts:
         link(run, start, part)
     give_to(run, part, site.owner)
     return part
+
+
+def _behind(owner: Task | None, starts: Sequence[Vertex]) -> Sequence[Vertex]:
+    """Return what a part comes later than: its owner, too, or that would have to move later."""
+    return starts if owner is None else (*starts, owner)
 
 
 def _address(run: Run, inside: str, shape: Shape) -> str:
@@ -225,7 +255,7 @@ def fill(run: Run, part: Part, path: Path, task: Task) -> None:
             inner(items[path[0]], part.starts, part.inside, path[1:])
             close(run, part)
         case Map(item) | Loop(item):
-            part.begun += 1
+            _begin(run, part, 1)
             starts = part.starts if isinstance(shape, Map) else part.tail
             inner(item, starts, f"{part.address}/{task.id}", path[1:])
             if shape.hi is not None and part.begun >= shape.hi:
@@ -235,6 +265,27 @@ def fill(run: Run, part: Part, path: Path, task: Task) -> None:
             _join(run, (task,), part)
         case Seq() | Par() | Empty():
             raise InternalError(f"{part.id} cannot be filled: it is {shape}")
+
+
+def _begin(run: Run, part: Part, more: int) -> None:
+    """Count an instance or a round more, or less."""
+    told = part in run.growth.open
+    if told:
+        _tell(run, part, -1)
+    part.begun += more
+    if told:
+        _tell(run, part, 1)
+
+
+def take_out(run: Run, task: Task) -> None:
+    """Give back the place of a task that is not done after all; what is closed stays closed."""
+    part = task.part
+    if part is None:
+        return
+    part.hole.tasks.remove(task.id)
+    if isinstance(part.shape, Map):
+        _begin(run, part, -1)
+    part.tasks.remove(task.id)
 
 
 def _retire(run: Run, part: Part) -> None:
@@ -251,7 +302,9 @@ def _retire(run: Run, part: Part) -> None:
 def narrow(run: Run, part: Part, shape: Shape) -> None:
     """Take away what cannot come into a part any more."""
     _unlist(run, part)
+    _tell(run, part, -1)
     part.shape = shape
+    _tell(run, part, 1)
     if isinstance(shape, (Seq, Par, Lab, Empty)):
         _retire(run, part)
         # A last alternative is certain: its steps are places now.
@@ -269,12 +322,18 @@ def close(run: Run, part: Part) -> None:
     if part.closed:
         return
     _unlist(run, part)
-    run.growth.open.pop(part, None)
+    _shut(run, part)
     part.closed = True
     for owner in list(part.bound or ()):
         drop_bond(owner, part)
     part.open -= 1
     _one_closed(run, part.hole)
+
+
+def _shut(run: Run, part: Part) -> None:
+    if part in run.growth.open:
+        del run.growth.open[part]
+        _tell(run, part, -1)
 
 
 def _one_closed(run: Run, hole: Hole) -> None:
@@ -286,7 +345,7 @@ def _one_closed(run: Run, hole: Hole) -> None:
 def lapse(run: Run, part: Part) -> None:
     """Note that a part's owner ended without success: nothing comes, and nothing goes on."""
     _unlist(run, part)
-    run.growth.open.pop(part, None)
+    _shut(run, part)
     part.lapsed = True
     if not part.hole.abandoned:
         part.hole.abandoned = True

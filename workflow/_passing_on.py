@@ -6,12 +6,13 @@ from collections.abc import Iterable
 
 from ._deciding import Deciding
 from ._graph import Vertex
-from ._run import Part, Task
+from ._run import Part, Task, is_joint
 from ._states import (
     CANCELLED,
     PENDING,
     SETTLED,
     SKIPPED,
+    SUCCEEDED,
     UPSTREAM_FAILED,
     TaskState,
 )
@@ -19,7 +20,11 @@ from ._states import (
 
 def blocks(vertex: Vertex) -> bool:
     """Return whether this is a task that will never let its successors go, as things stand."""
-    return isinstance(vertex, Task) and vertex.state in SETTLED and not vertex.released
+    return not is_joint(vertex) and _is_settled(vertex) and not vertex.released
+
+
+def _is_settled(vertex: Vertex) -> bool:
+    return isinstance(vertex, Task) and vertex.state in SETTLED
 
 
 def blockers(tasks: Iterable[Vertex]) -> list[Task]:
@@ -32,7 +37,7 @@ def blockers(tasks: Iterable[Vertex]) -> list[Task]:
         if vertex in seen or vertex.released:
             continue
         seen.add(vertex)
-        if not isinstance(vertex, Task):
+        if not isinstance(vertex, Task) or vertex.withdrawn:
             stack.extend(vertex.before)
             if isinstance(vertex, Part) and vertex.lapsed:
                 stack.extend(vertex.owners)
@@ -49,8 +54,10 @@ def pass_on(d: Deciding, task: Task) -> None:
 
 def pass_on_to(d: Deciding, tasks: Iterable[Vertex]) -> None:
     """Settle those of these tasks, and of what is behind them, that something in front blocks."""
-    for blocker in blockers(tasks):
-        pass_on(d, blocker)
+    run = d.run
+    if len(run.tasks) - run.unsettled > run.counts[SUCCEEDED]:  # else all let their successors go
+        for blocker in blockers(tasks):
+            pass_on(d, blocker)
 
 
 def _fate(task: Task) -> tuple[TaskState, str]:
@@ -78,7 +85,7 @@ def _doomed(task: Task) -> list[Task]:
         if vertex in seen or vertex.released:
             continue
         seen.add(vertex)
-        if isinstance(vertex, Task):
+        if isinstance(vertex, Task) and not vertex.withdrawn:
             if vertex.state is not PENDING:
                 continue
             doomed.add(vertex)

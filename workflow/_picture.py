@@ -8,18 +8,18 @@ or PDF is done elsewhere.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from . import events as ev
 from ._complete import speaks_freely
-from ._definition import WorkflowSpec
+from ._definition import StyleSpec, WorkflowSpec
 from ._errors import UsageError
 from ._evolve_growth import can_speak
 from ._growth import Promise
-from ._guard_text import ANY, Sealed, TaskGuard
+from ._guard_text import ANY, Rounds, Sealed, TaskGuard
 from ._machine import start
 from ._picture_fold import Folded, fold
 from ._picture_graph import graph_of, without_joints
@@ -39,6 +39,8 @@ from ._picture_words import meaning, names, says_as_much, signs, words
 from ._promise_states import state_of
 from ._run import Part, Run, Task
 from ._shapes import Alt, Loop, Map, Wild
+
+_Called: TypeAlias = Callable[[str], str]
 
 ALL: Final = "all"
 """Stands for all holes where some are to be unfolded."""
@@ -89,7 +91,8 @@ class _Drawing:
         parts = self._to_unfold(unfold)
         graph = graph_of(run)
         styles = _Styles.of(run)
-        nodes = self._nodes(graph.openings, styles)
+        called = styles.called(run)
+        nodes = self._nodes(graph.openings, styles, called)
         folded = (
             Folded(graph.sources, {}, {}, {})
             if self.each
@@ -104,7 +107,7 @@ class _Drawing:
             if name in firsts
         ]
         shown += [Node(id=name, label="", kind="joint") for name in sources if name not in nodes]
-        anything = self._anything()
+        anything = self._anything(called)
         may = may_edges(run)
         edges = _edges(sources, said, styles)
         drawn_may = self._drawn_may(may, firsts, folded)
@@ -115,7 +118,7 @@ class _Drawing:
             counts={} if self.planned else {s: run.counts[s] for s in URGENT if run.counts[s]},
             nodes=(*shown, *anything),
             edges=(*edges, *drawn_may),
-            promises=tuple(self._promised(each) for each in run.growth.promises),
+            promises=tuple(self._promised(each, called) for each in run.growth.promises),
             notes=self._notes(may, drawn_may, anything, graph.openings),
             may=may,
             unfolded=tuple(map(unfolded, parts)),
@@ -144,14 +147,14 @@ class _Drawing:
 
     # --- nodes
 
-    def _nodes(self, openings: Sequence[Part], styles: _Styles) -> dict[str, Node]:
+    def _nodes(self, openings: Sequence[Part], styles: _Styles, called: _Called) -> dict[str, Node]:
         tasks = self.run.tasks.values()
         labels = Counter(styles.label(task) for task in tasks)
         nodes = {
             task.id: self._task(task, styles, alone=labels[styles.label(task)] == 1)
             for task in tasks
         }
-        return nodes | {part.id: _opening(part) for part in openings}
+        return nodes | {part.id: _opening(part, styles, called) for part in openings}
 
     def _task(self, task: Task, styles: _Styles, *, alone: bool) -> Node:
         label = styles.label(task)
@@ -175,7 +178,7 @@ class _Drawing:
             facts=facts,
         )
 
-    def _anything(self) -> list[Node]:
+    def _anything(self, called: _Called) -> list[Node]:
         run = self.run
         if run.ended or run.stopping is not None or run.growth.closed or run.growth.sealed:
             return []
@@ -187,7 +190,7 @@ class _Drawing:
                 id=ANYTHING,
                 label="anything may still come",
                 kind="anything",
-                note=f"from {names(owners)}",
+                note=f"from {names([*map(called, owners)])}",
                 shape="...",
                 tip=f"from {', '.join(owners)}",
                 facts={"owners": owners},
@@ -229,7 +232,7 @@ class _Drawing:
             bits.append(run.broken.message)
         return " · ".join(bits)
 
-    def _promised(self, promise: Promise) -> Promised:
+    def _promised(self, promise: Promise, called: _Called) -> Promised:
         spec = promise.spec
         facts: dict[str, Any] = {}
         if isinstance(spec, Sealed):
@@ -240,7 +243,14 @@ class _Drawing:
                 hi = guard.hi if spec.no_new else spec.hi
                 facts = {"at_least": spec.lo or 0, "at_most": hi, "count": guard.count}
         state = None if self.planned else state_of(self.run, promise)
-        return Promised(text=promise.text, state=state, by=promise.by, facts=facts)
+        return Promised(
+            text=promise.text,
+            state=state,
+            by=promise.by,
+            scope=spec.by,
+            shown=_shown(promise, called),
+            facts=facts,
+        )
 
     def _notes(
         self,
@@ -287,13 +297,28 @@ def _edges(
     return found
 
 
-def _opening(part: Part) -> Node:
+def _shown(promise: Promise, called: _Called) -> str:
+    """Return a promise with tasks called as in the picture, and who said it if that is news."""
+    spec = promise.spec
+    said = spec if spec.by is None else attrs.evolve(spec, by=called(spec.by))
+    if isinstance(said, Rounds):
+        said = attrs.evolve(said, task=called(said.task))
+    text = promise.text if said == spec else str(said)
+    if promise.by in (None, spec.by):
+        return text
+    return f"{text} (said by {called(promise.by)})"
+
+
+def _opening(part: Part, styles: _Styles, called: _Called) -> Node:
     shape = part.residual
     owners = [each.id for each in part.owners]
     label = meaning(part)
-    notes: list[str] = []
+    said = styles.labels.get(part.id)
+    notes: list[str] = [] if said is None else [label]
     if part.lapsed:
-        notes.append(f"cannot come any more: {names(owners) or 'its owner'} did not succeed")
+        notes.append(
+            f"cannot come any more: {names([*map(called, owners)]) or 'its owner'} did not succeed"
+        )
     else:
         notes += [] if says_as_much(label, shape) or label == signs(shape) else [signs(shape)]
         if not isinstance(shape, (Map, Loop, Wild)):
@@ -302,7 +327,7 @@ def _opening(part: Part) -> Node:
             many = len(part.tasks)
             notes.append(f"{many:,} {'task' if many == 1 else 'tasks'} so far")
         if owners:
-            notes.append(f"{'from' if len(owners) > 1 else 'by'} {names(owners)}")
+            notes.append(f"{'from' if len(owners) > 1 else 'by'} {names([*map(called, owners)])}")
     facts = {
         "hole": part.hole.name,
         "address": part.address,
@@ -313,10 +338,11 @@ def _opening(part: Part) -> Node:
     }
     return Node(
         id=part.id,
-        label=label,
+        label=said or label,
         kind="hole",
         shape=str(shape),
         note=" · ".join(notes) or None,
+        colour=styles.colours.get(part.id),
         facts=facts,
     )
 
@@ -369,22 +395,35 @@ class _Styles:
     @classmethod
     def of(cls, run: Run) -> _Styles:
         styles = cls()
+        for style in run.spec.styles:
+            styles._add(style)
         for event in run.growth.log.values():
             if isinstance(event, ev.Styled):
                 styles._add(event)
         return styles
 
-    def _add(self, event: ev.Styled) -> None:
-        target, colour = event.target, colour_of(event.color)
+    def _add(self, style: StyleSpec | ev.Styled) -> None:
+        target, colour = style.target, colour_of(style.color)
         if isinstance(target, str):
-            if event.label:
-                self.labels[target] = event.label
+            if style.label:
+                self.labels[target] = style.label
             if colour:
                 self.colours[target] = colour
         else:
             pair = target[0], target[1]
             label, earlier = self.edges.get(pair, (None, None))
-            self.edges[pair] = event.label or label, colour or earlier
+            self.edges[pair] = style.label or label, colour or earlier
 
     def label(self, task: Task) -> str:
         return self.labels.get(task.id, task.spec.name)
+
+    def called(self, run: Run) -> _Called:
+        """Return what tells by which word a picture knows a task: its label, else its id."""
+        labels = Counter(self.label(task) for task in run.tasks.values())
+
+        def name(task: str) -> str:
+            known = run.tasks.get(task)
+            label = task if known is None else self.label(known)
+            return label if labels[label] == 1 else task
+
+        return name

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from ._picture_looks import EDGE, GREY, INK, LOOKS, PAPER, PROMISE_SIGNS, URGENT, readable
+from ._picture_looks import (
+    EDGE,
+    GREY,
+    INK,
+    LOOKS,
+    PAPER,
+    PROMISES_MAX,
+    URGENT,
+    readable,
+    state_words,
+)
 from ._picture_model import Alternative, Edge, Node, Picture, Promised, Unfolded
 from ._picture_text import printable, wrapped
 from ._picture_words import words
@@ -13,8 +23,6 @@ from ._picture_words import words
 FONT: Final = "Helvetica"
 CHIPS_MAX: Final = 4
 """How many states stand side by side in the legend."""
-PROMISES_MAX: Final = 12
-"""How many promises the caption tells in full."""
 CAPTION_MAX: Final = 72
 """How many characters stand in a line of the caption."""
 TIP_MAX: Final = 1_000
@@ -120,12 +128,10 @@ def _promises(promises: Sequence[Promised]) -> str:
 
 
 def _promise(promise: Promised) -> Iterator[tuple[str, str]]:
-    by = "" if promise.by is None else f" (by {promise.by})"
-    first, *rest = wrapped(promise.text + by, CAPTION_MAX - 12, 4)
+    first, *rest = wrapped(promise.words, CAPTION_MAX - 12, 4)
     state = promise.state
-    sign = "promised" if state is None else f"{PROMISE_SIGNS[state]} {state}"
     # What is broken is not told by a colour alone: its sign and its word are strong, too.
-    left = _font(_html(sign), 11, INK if state == "broken" else GREY)
+    left = _font(_html(state_words(state)), 11, INK if state == "broken" else GREY)
     yield f"<B>{left}</B>" if state == "broken" else left, _font(_html(first), 11)
     for line in rest:
         yield "", _font(_html(line), 11)

@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from ._errors import UsageError
 from ._states import TaskState
 
 CONTRAST_MIN: Final = 4.5
@@ -87,6 +88,13 @@ PROMISE_SIGNS: Final[Mapping[str, str]] = {
     "owed": "◐",
     "broken": "✗",
 }
+PROMISES_MAX: Final = 12
+"""How many promises a picture tells in full."""
+
+
+def state_words(state: str | None) -> str:
+    """Return how a promise stands, as pictures say it; in a definition there is no state yet."""
+    return "promised" if state is None else f"{PROMISE_SIGNS[state]} {state}"
 
 
 # --- colours that somebody asked for --------------------------------------------------------------
@@ -126,6 +134,19 @@ def colour_of(text: str | None) -> str | None:
     if not _HEX.fullmatch(text):
         return NAMED.get(text)
     return text if len(text) > len("#rgb") else "#" + "".join(digit * 2 for digit in text[1:])
+
+
+def check_colour(text: str | None) -> None:
+    """Refuse a colour that is none.
+
+    Raises:
+        UsageError: it says what would be one.
+    """
+    if text is not None and colour_of(text) is None:
+        known = ", ".join(NAMED)
+        raise UsageError(
+            f"{text!r} is no colour of a picture: say it as #rrggbb, or as one of {known}"
+        )
 
 
 def luminance(colour: str) -> float:

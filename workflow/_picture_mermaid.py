@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from ._picture_looks import Look
-from ._picture_model import Alternative, Edge, Node, Picture, Unfolded
+from ._picture_looks import INK, PROMISES_MAX, Look, state_words
+from ._picture_model import Alternative, Edge, Node, Picture, Promised, Unfolded
 from ._picture_text import printable
 
 _CODES: Final = str.maketrans(
@@ -18,14 +18,15 @@ def mermaid_of(picture: Picture) -> str:
     """Return a picture in Mermaid."""
     names = {node.id: f"n{number}" for number, node in enumerate(picture.nodes)}
     unsure = {node.id for node in picture.nodes if not node.is_certain}
-    looks = {_class(node): node.look for node in picture.nodes if node.kind != "joint"}
+    looks = {_class(node): node.plain_look for node in picture.nodes if node.kind != "joint"}
     if picture.unfolded:
-        looks["hole"] = Node(id="", label="", kind="hole").look
+        looks["hole"] = Node(id="", label="", kind="hole").plain_look
     painted = [node for node in picture.nodes if node.colour is not None]
     lines = [
         "flowchart TB",
         *(_node(names[node.id], node) for node in picture.nodes),
         *(_edge(names, edge, unsure) for edge in picture.edges),
+        *_promises(picture.promises),
     ]
     for number, each in enumerate(picture.unfolded):
         lines += _unfolded(f"u{number}", each)
@@ -34,6 +35,17 @@ def mermaid_of(picture: Picture) -> str:
         f"  style {names[node.id]} fill:{node.look.fill},color:{node.look.text}" for node in painted
     ]
     return "\n".join([*lines, ""])
+
+
+def _promises(promises: Sequence[Promised]) -> Iterator[str]:
+    """Tell what was promised in a box of its own: there is no caption."""
+    if not promises:
+        return
+    told = [f"{state_words(each.state)} · {each.words}" for each in promises[:PROMISES_MAX]]
+    if len(promises) > PROMISES_MAX:
+        told.append(f"and {len(promises) - PROMISES_MAX:,} more promises")
+    yield f'  promises["{_text(*told)}"]:::promises'
+    yield f"  classDef promises fill:none,stroke:none,color:{INK},text-align:left"
 
 
 def _text(*lines: str) -> str:

@@ -82,9 +82,14 @@ class Node:
     @property
     def look(self) -> Look:
         """How it is drawn."""
+        return painted(self.plain_look, self.colour)
+
+    @property
+    def plain_look(self) -> Look:
+        """How it is drawn where nobody wants it otherwise."""
         if not self.is_certain:
             return HOLE
-        return painted(PLANNED if self.state is None else LOOKS[self.state], self.colour)
+        return PLANNED if self.state is None else LOOKS[self.state]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -138,17 +143,33 @@ class Promised:
     Attributes:
         state: ``settled``, ``holding``, ``owed`` or ``broken``; None in a definition.
         by: The task that made it.
+        scope: The task for whose creations it holds, if not for all.
+        shown: What captions say of it, with tasks called as in the picture.
         facts: The interval and the count of a guard on numbers of tasks.
     """
 
     text: str
     state: str | None = None
     by: str | None = None
+    scope: str | None = None
+    shown: str | None = None
     facts: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+
+    @property
+    def words(self) -> str:
+        """What captions say."""
+        return self.text if self.shown is None else self.shown
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {"text": self.text, "by": self.by, "state": self.state, **self.facts}
+        return {
+            "text": self.text,
+            "shown": self.words,
+            "by": self.by,
+            "scope": self.scope,
+            "state": self.state,
+            **self.facts,
+        }
 
 
 @attrs.frozen(kw_only=True)

@@ -143,7 +143,7 @@ def shape_name(name: str) -> str:
 def guard_name(name: str) -> str:
     """Write a label, a pattern or an id as it stands in a guard."""
     found = _GUARD.fullmatch(name)
-    reserved = GUARD_WORDS | {"tasks", "edges", "rounds", "by"}
+    reserved = GUARD_WORDS | {"tasks", "edges", "looks", "rounds", "by"}
     return _quoted_unless(name, found and found.lastgroup == "word" and name not in reserved)
 
 

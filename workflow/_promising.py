@@ -8,7 +8,7 @@ from . import commands as c, events as ev
 from ._complete import is_below, speaks_freely
 from ._deciding import Deciding
 from ._errors import PromiseRefused, Refused, UsageError
-from ._evolve_growth import guard_of
+from ._evolve_growth import chain_of, guard_of
 from ._guard_text import Rounds, TaskGuard
 from ._keeping import (
     Broken,
@@ -16,7 +16,8 @@ from ._keeping import (
     is_hopeless,
     look_at_all,
 )
-from ._picture_looks import NAMED, colour_of
+from ._picture_looks import check_colour
+from ._restarting import refuse_withdrawn
 from ._run import Run, Task
 
 AGAIN_MAX: Final = 1_000
@@ -61,7 +62,7 @@ def _lacks(run: Run, task: Task, spec: TaskGuard) -> bool:
     if (task.id, spec.pattern) in run.growth.places:
         return False
     there = sum(
-        other.spec.name == spec.pattern and is_below(run, other, task)
+        other.spec.name == spec.pattern and not other.withdrawn and is_below(run, other, task)
         for other in run.tasks.values()
     )
     return there < spec.lo
@@ -71,12 +72,15 @@ def style(d: Deciding, creator: Task | None, command: c.Style) -> None:
     run = d.run
     for name in (command.target,) if isinstance(command.target, str) else command.target:
         run.vertex(name)
-    if command.color is not None and colour_of(command.color) is None:
-        known = ", ".join(NAMED)
-        raise Refused(
-            f"{command.color!r} is no colour of a picture: say it as #rrggbb, or as one of {known}",
-            kind="invalid",
-        )
+    try:
+        check_colour(command.color)
+    except UsageError as error:
+        raise Refused(str(error), kind="invalid") from error
+    chain = chain_of(run, None if creator is None else creator.id)
+    broken = run.growth.guards.forbids_looks(chain)
+    if broken is not None:
+        what = command.target if isinstance(command.target, str) else " → ".join(command.target)
+        raise Broken(broken, f"{what} was to look different")
     d.emit(
         ev.Styled(
             at=d.now,
@@ -93,6 +97,7 @@ def again(d: Deciding, creator: Task | None, command: c.Again) -> None:
     if creator is None:
         raise Refused("only a task's attempt says again; a person restarts the task")
     target = run.task(command.task)
+    refuse_withdrawn(run, target, "done again")
     growth = run.growth
     limit = growth.rounds_max.get(target.id, AGAIN_MAX)
     if growth.sealed:

@@ -26,8 +26,19 @@ def restart(d: Deciding, command: c.Restart) -> None:
             f"task {task.id!r} of run {run.id!r} runs after {first.id!r}, which is {first.state}: "
             f"restart {first.id!r} instead"
         )
+    refuse_withdrawn(run, task, "restarted")
     d.emit(ev.RestartRequested(at=d.now, task=task.id, by=command.by))
     stop_held(d)
+
+
+def refuse_withdrawn(run: Run, task: Task, done: str) -> None:
+    """Refuse what cannot be done to a task that was withdrawn."""
+    if task.withdrawn:
+        by = task.created_by
+        hint = "" if by is None else f"; restart {by!r}, which created it"
+        raise Refused(
+            f"task {task.id!r} of run {run.id!r} cannot be {done}: it was {task.reason}{hint}"
+        )
 
 
 def stop_held(d: Deciding) -> None:

@@ -13,6 +13,7 @@ from ._errors import PromiseBroken, Refused, RunCancelled, RunFailed
 from ._graph import Vertex
 from ._keeping import shape_text
 from ._message import message
+from ._parts import parts_below
 from ._promise_states import state_of
 from ._run import Hole, Part, Run, Task
 from ._shapes import Loop, Map, Wild
@@ -172,7 +173,7 @@ class HoleResult:
         root = run.growth.parts.get(hole.name)
         if root is not None:
             return attrs.evolve(cls._of_part(run, root), tasks=tuple(hole.tasks))
-        parts = [part for part in run.growth.parts.values() if part.hole is hole]
+        parts = parts_below(run, hole.name)
         owed = hole.abandoned or any(
             not part.closed and not part.residual.nullable for part in parts
         )
@@ -464,7 +465,7 @@ class RunResult:
 
     def _by_creation(self, task: str, ways: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
         if task not in self.tasks:
-            raise Refused(f"run {self.run!r} has no task {task!r}")
+            raise Refused(f"run {self.run!r} has no task {task!r}", kind="unknown")
         found = self._reach([task], ways)
         return tuple(name for name in self.tasks if name in found)
 

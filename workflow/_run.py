@@ -40,6 +40,8 @@ class Task(Vertex):
         queued: Whether it has an entry in :attr:`Run.ready`.
         created_by: The task that created it; None for what was registered.
         part: Where in a hole it was created, if it was.
+        withdrawn: The number of the event with which it was withdrawn; 0 if it was not.  Then it is
+            a joint: it lets go what is behind it as soon as what is in front of it has let go.
         named: How many tasks of each label the present attempt has created without a key.
         since: The number of the event with which the present attempt began.
         again: Tasks that are to be done anew when the present attempt succeeds.
@@ -68,6 +70,7 @@ class Task(Vertex):
     settled_by: str | None = None
     queued: bool = False
     part: Part | None = None
+    withdrawn: int = 0
     named: dict[str, int] | None = None
     again: tuple[str, ...] = ()
     since: int = 0
@@ -162,6 +165,11 @@ class Part(Vertex):
         return isinstance(self.shape, Wild)
 
 
+def is_joint(vertex: Vertex) -> bool:
+    """Return whether nothing is done at a vertex: it lets go as soon as it may."""
+    return not isinstance(vertex, Task) or vertex.withdrawn > 0
+
+
 ReadyEntry: TypeAlias = tuple[float, int, Task]
 
 TAKES_NO_SLOT: Final = frozenset({"step", "external", "input", "sleep", "wait", "workflow"})
@@ -243,7 +251,7 @@ class Run:
         """
         found = self.tasks.get(name)
         if found is None:
-            raise Refused(f"run {self.id!r} has no task {name!r}")
+            raise Refused(f"run {self.id!r} has no task {name!r}", kind="unknown")
         return found
 
     def vertex(self, name: str) -> Task | Hole:
@@ -259,7 +267,7 @@ class Run:
         """Return what a restart of this task does anew, in creation order.
 
         That is the least set that holds the task and, with each task, all behind it, all it has
-        created, and all behind the holes it owns or owned.
+        created, and all behind the holes it owns or owned.  What was withdrawn stays so.
         """
         below = self._below()
         scope: set[Vertex] = set()
@@ -271,7 +279,8 @@ class Run:
                 stack.extend(vertex.after)
                 stack.extend(vertex.binds or ())
                 stack.extend(below.get(vertex.id, ()))
-        return sorted((each for each in scope if isinstance(each, Task)), key=_seq)
+        anew = (each for each in scope if isinstance(each, Task) and not each.withdrawn)
+        return sorted(anew, key=_seq)
 
     def _below(self) -> dict[str, list[Vertex]]:
         """Return what tasks have created, and the holes that they had when these were opened."""

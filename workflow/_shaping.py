@@ -13,10 +13,11 @@ from ._found_again import given_before, opened_before
 from ._graph import CycleError, path
 from ._keeping import (
     Broken,
+    keep_promises,
     look_at_all,
     shape_text,
 )
-from ._parts import segment
+from ._parts import parts_below, segment
 from ._passing_on import blocks, pass_on, pass_on_to
 from ._run import Part, Run, Task
 from ._shapes import Lab
@@ -78,7 +79,9 @@ def open_new_hole(d: Deciding, creator: Task | None, command: c.OpenHole) -> str
     there = opened_before(run, creator, command, shape)
     if there is not None:
         return there
-    name = command.hole or _free_name(run, segment(shape))
+    base = segment(shape)
+    number = 0 if command.hole is not None else _free_number(run, base)
+    name = command.hole or _numbered(base, number)
     for other in command.after:
         run.vertex(other)
     _check_may_shape(run, creator, f"the hole {name!r}")
@@ -104,17 +107,25 @@ def open_new_hole(d: Deciding, creator: Task | None, command: c.OpenHole) -> str
             by=None if creator is None else creator.id,
         )
     )
+    if number:
+        run.growth.names[base] = number
     pass_on_to(d, (run.holes[name],))
-    look_at_all(run)
+    keep_promises(run, None, None)
+    if run.growth.guards.only_tasks:
+        look_at_all(run)  # it may be that nothing can come there
     return name
 
 
-def _free_name(run: Run, base: str) -> str:
-    name, number = base, 1
-    while name in run.holes:
+def _free_number(run: Run, base: str) -> int:
+    """Return the first number with which no hole is called like this yet."""
+    number = run.growth.names.get(base, 0) + 1
+    while _numbered(base, number) in run.holes:
         number += 1
-        name = f"{base}-{number}"
-    return name
+    return number
+
+
+def _numbered(base: str, number: int) -> str:
+    return base if number == 1 else f"{base}-{number}"
 
 
 def parts_at(run: Run, address: str) -> list[Part]:
@@ -123,11 +134,7 @@ def parts_at(run: Run, address: str) -> list[Part]:
     Raises:
         Refused: there is nothing there.
     """
-    below = [
-        part
-        for part in run.growth.parts.values()
-        if address in (part.address, part.inside) or part.address.startswith(f"{address}/")
-    ]
+    below = parts_below(run, address)
     if not below and address not in run.holes:
         raise Refused(
             f"run {run.id!r} has no hole {address!r}; it has: {hole_names(run)}", kind="unknown"
@@ -163,7 +170,8 @@ def give_hole(d: Deciding, creator: Task | None, command: c.GiveHole) -> None:
                 by=None if creator is None else creator.id,
             )
         )
-    look_at_all(run)
+    if run.growth.guards.scoped:
+        look_at_all(run)  # else it is all one who creates what comes
 
 
 def _check_receiver(run: Run, creator: Task | None, receiver: Task) -> None:

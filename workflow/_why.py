@@ -69,7 +69,7 @@ def _of_task(run: Run, task: Task) -> Reason:
 def _explain(run: Run, task: Task) -> tuple[str, str, Sequence[Vertex]]:
     match task.state:
         case TaskState.PENDING:
-            before = [earlier for earlier in task.before if not earlier.released]
+            before = _standing_in_front(task)
             return "predecessors", f"waits for {_names(before)}", before
         case TaskState.READY:
             return _ready(run, task)
@@ -135,7 +135,18 @@ def _unfinished_causes(task: Task) -> list[Vertex]:
     """Return what is directly in front of a task that was given up, and did not let it go."""
     if task.released or task.first_at is not None or task.state in (FAILED, CANCELLED):
         return []
-    return [earlier for earlier in task.before if not earlier.released]
+    return _standing_in_front(task)
+
+
+def _standing_in_front(task: Task) -> list[Vertex]:
+    """Return what has not let a task go: what was withdrawn stands only for what is before it."""
+    found: dict[Vertex, None] = {}
+    for earlier in task.before:
+        if isinstance(earlier, Task) and earlier.withdrawn:
+            found |= dict.fromkeys(_standing_in_front(earlier))
+        elif not earlier.released:
+            found[earlier] = None
+    return list(found)
 
 
 # --- the run --------------------------------------------------------------------------------------

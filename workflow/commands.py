@@ -228,6 +228,13 @@ class CloseHole:
 
 
 @message
+class Withdraw:
+    """Take back a task that was created and has not begun."""
+
+    task: str
+
+
+@message
 class Promise:
     """From now on this holds."""
 
@@ -250,7 +257,9 @@ class Again:
     task: str
 
 
-Creation: TypeAlias = AddTask | AddEdge | OpenHole | GiveHole | CloseHole | Promise | Style | Again
+Creation: TypeAlias = (
+    AddTask | AddEdge | OpenHole | GiveHole | CloseHole | Withdraw | Promise | Style | Again
+)
 """What changes a graph while it runs."""
 
 

@@ -320,6 +320,16 @@ class HoleLapsed:
 
 
 @message
+class TaskWithdrawn:
+    """A task that had not begun is not needed any more; that it is settled as skipped follows."""
+
+    kind: ClassVar[str] = "task_withdrawn"
+    at: float
+    task: str
+    by: str | None = None
+
+
+@message
 class PromiseMade:
     """From now on this holds."""
 
@@ -395,6 +405,7 @@ Growing: TypeAlias = (
     | HoleClosed
     | HoleNarrowed
     | HoleLapsed
+    | TaskWithdrawn
     | PromiseMade
     | Styled
 )
@@ -450,6 +461,7 @@ EVENTS: dict[str, type[Event]] = {
         HoleClosed,
         HoleNarrowed,
         HoleLapsed,
+        TaskWithdrawn,
         PromiseMade,
         Styled,
         GrowthUndone,

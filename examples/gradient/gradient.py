@@ -124,6 +124,26 @@ def dynamic(w: cb.Builder, depth: int = 2) -> None:
     w.promise("at most 100 tasks")
 
 
+# --- looks: what pictures show, and a promise that it stays so ------------------------------------
+
+
+@cb.task
+async def paint(coats: int) -> None:
+    """Give what follows a look of its own, and promise that nothing looks different any more."""
+    me = cb.current()
+    summed = await me.add(total, [3, 4])
+    await me.style(summed, label="three and four", color="gold")
+    await me.promise("no new looks")
+    if coats > 1:
+        await me.style(summed, color="teal")
+
+
+@cb.workflow
+def looks(w: cb.Builder, coats: int = 1) -> None:
+    """Paint once, and promise that it stays so: a second coat breaks that."""
+    w.style(w.add(paint, coats), label="the painter", color="navy")
+
+
 # --- a promise made while the run goes on ---------------------------------------------------------
 
 
@@ -162,7 +182,7 @@ async def main(store: str = "memory:") -> list[cb.RunResult]:
     async with cb.Engine(store) as engine:
         results = [
             await engine.run(workflow)
-            for workflow in (static, parallel, branch, squares, dynamic, broken, late_misfit)
+            for workflow in (static, parallel, branch, squares, dynamic, looks, broken, late_misfit)
         ]
     for result in results:
         print(f"{result.workflow:12}{result.state:16}{len(result.tasks)} tasks")

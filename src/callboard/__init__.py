@@ -13,6 +13,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import promises as promises
     from ._builder import Builder as Builder
     from ._current import (
         Current as Current,
@@ -68,6 +69,7 @@ _HOMES = {
     "_workflows": ("Workflow", "workflow"),
     "engine": ("BoardLease", "Engine", "RunHandle"),
     "executors": ("NotReady",),
+    "promises": ("promises",),
     "workflow": (
         "CallboardError",
         "DefinitionError",
@@ -139,6 +141,7 @@ __all__ = [
     "current",
     "current_sync",
     "load",
+    "promises",
     "run_dag",
     "task",
     "workflow",
@@ -149,7 +152,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module 'callboard' has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{home}", __name__), name)
+    module = importlib.import_module(f".{home}", __name__)
+    return module if name == home else getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -25,7 +25,8 @@ from ._refs import (
 from ._tasks import TaskFunction, known_task, slug
 from ._values import check_same
 from .workflow import StyleSpec, TaskSpec, UsageError, WorkflowSpec
-from .workflow._guard_text import parse_promise
+from .workflow._guard_text import GuardSpec, parse_promise
+from .workflow._picture_looks import check_colour
 from .workflow._shapes import Shape
 
 SHAPES: Final = typing.get_args(Shape)
@@ -190,17 +191,19 @@ class Builder:
 
     # --- promises and looks -------------------------------------------------------------------
 
-    def promise(self, text: str) -> None:
+    def promise(self, text: GuardSpec | str) -> None:
         """Promise how the graph may still grow.
 
         Args:
-            text: A limit (``no new tasks``, ``at most 5 M``, ``sealed``), or a shape that begins
+            text: A limit (``no new tasks``, ``at most 5 M``, ``sealed``), also as made by
+                :mod:`callboard.promises`, or a shape that begins
                 and ends with tasks that exist (``A -> M* -> B``): that puts what stands between
                 them into the graph as holes.
 
         Raises:
             UsageError: it cannot be read, or the shape does not fit the tasks that exist.
         """
+        text = str(text)
         if not isinstance(parse_promise(text), SHAPES):
             self._promises.append(text)
             return
@@ -214,7 +217,12 @@ class Builder:
         label: str | None = None,
         color: str | None = None,
     ) -> None:
-        """Let a task, a hole, or an edge as a pair of them, look different in pictures."""
+        """Let a task, a hole, or an edge as a pair of them, look different in pictures.
+
+        Raises:
+            UsageError: there is no such task or hole, or no such colour.
+        """
+        check_colour(color)
         if isinstance(target, tuple):
             source, end = target
             ids = self._known(node_id(source)), self._known(node_id(end))

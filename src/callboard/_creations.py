@@ -18,11 +18,22 @@ if TYPE_CHECKING:
     from .executors._protocol import Message
 
 CREATIONS: Final = frozenset(
-    ("add_task", "add_edge", "hole", "give", "close", "promise", "style", "again", "batch")
+    (
+        "add_task",
+        "add_edge",
+        "hole",
+        "give",
+        "close",
+        "withdraw",
+        "promise",
+        "style",
+        "again",
+        "batch",
+    )
 )
 """The types of messages that are read here."""
 
-_SAID: Final = frozenset(("key", "name", "after", "before", "into", "with"))
+_SAID: Final = frozenset(("key", "name", "after", "before", "into", "with", "refs"))
 
 
 def creations_of(said: Message, folder: str | None) -> list[Creation]:
@@ -71,7 +82,7 @@ def _add_task(fields: Mapping[str, Any], folder: str | None) -> c.AddTask:
         name=fields["name"],
         new=_new_task(fields["name"], kind, given, folder) if kind else None,
         key=fields["key"],
-        inputs=_data(given) if given or kind else None,
+        inputs=_data(given, refs=fields["refs"]) if given or kind else None,
         after=tuple(fields["after"] or ()),
         before=tuple(fields["before"]),
         into=fields["into"],
@@ -87,8 +98,9 @@ def _new_task(
     return attrs.evolve(spec, inputs=None)
 
 
-def _data(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {DATA: escape(dict(given))}
+def _data(given: Mapping[str, Any], *, refs: bool) -> dict[str, Any]:
+    """Return inputs; ``refs``: its sender has written references and escaped what is none."""
+    return {DATA: dict(given) if refs else escape(dict(given))}
 
 
 def _add_edge(fields: Mapping[str, Any], folder: str | None) -> c.AddEdge:
@@ -99,7 +111,13 @@ def _add_edge(fields: Mapping[str, Any], folder: str | None) -> c.AddEdge:
 def _hole(fields: Mapping[str, Any], folder: str | None) -> c.OpenHole:
     del folder
     after, before = tuple(fields["after"]), tuple(fields["before"])
-    return c.OpenHole(shape=fields["shape"], owner=fields["owner"], after=after, before=before)
+    return c.OpenHole(
+        shape=fields["shape"],
+        hole=fields["name"],
+        owner=fields["owner"],
+        after=after,
+        before=before,
+    )
 
 
 def _give(fields: Mapping[str, Any], folder: str | None) -> c.GiveHole:
@@ -110,6 +128,11 @@ def _give(fields: Mapping[str, Any], folder: str | None) -> c.GiveHole:
 def _close(fields: Mapping[str, Any], folder: str | None) -> c.CloseHole:
     del folder
     return c.CloseHole(hole=fields["hole"].removeprefix("#"))
+
+
+def _withdraw(fields: Mapping[str, Any], folder: str | None) -> c.Withdraw:
+    del folder
+    return c.Withdraw(task=fields["task"])
 
 
 def _promise(fields: Mapping[str, Any], folder: str | None) -> c.Promise:
@@ -137,6 +160,7 @@ _MAKERS: Final[Mapping[str, Callable[[Mapping[str, Any], str | None], Creation]]
     "hole": _hole,
     "give": _give,
     "close": _close,
+    "withdraw": _withdraw,
     "promise": _promise,
     "style": _style,
     "again": _again,

@@ -1,17 +1,19 @@
 """From DOT text to a drawing: by pygraphviz if it is installed, else by the program ``dot``.
 
-pygraphviz is C code: it draws in a worker process, so that a crash or a slow layout
-hurts nobody else.
+pygraphviz is C code: it draws in a process of its own, so that a crash or a slow layout hurts
+nobody else.  That process is a plain interpreter and imports nothing of the program: one that pools
+of worker processes start would run a script that has no ``if __name__ == "__main__"`` once more.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
-from typing import Any, Final, Literal, get_args
+import subprocess
+import sys
+from typing import Final, Literal, get_args
 
 import anyio
-import anyio.to_process
 import anyio.to_thread
 
 from .workflow import CallboardError, UsageError
@@ -96,23 +98,31 @@ def _laid_out(dot: str, kind: str) -> str:
 async def _drawn(dot: str, kind: str) -> bytes:
     if _has_pygraphviz():
         try:
-            return await anyio.to_process.run_sync(_by_pygraphviz, dot, kind, cancellable=True)
-        except Exception as error:
+            return await _by_pygraphviz(dot, kind)
+        except CallboardError:
             if shutil.which("dot") is None:
-                raise CallboardError(f"the picture could not be drawn: {error}") from error
+                raise
     return await anyio.to_thread.run_sync(_by_program, dot, kind, abandon_on_cancel=True)
 
 
-def _by_pygraphviz(dot: str, kind: str) -> bytes:
-    import signal
+_SCRIPT: Final = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches it, too
+import pygraphviz
+text = sys.stdin.buffer.read().decode()
+graph = pygraphviz.AGraph(string=text)
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
+"""
 
-    import pygraphviz
 
-    # In the worker: Ctrl-C in a terminal reaches it, too, and must not end the drawing.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    graph: Any = pygraphviz.AGraph(string=dot)
-    drawn: bytes = graph.draw(format=kind, prog="dot")
-    return drawn
+async def _by_pygraphviz(dot: str, kind: str) -> bytes:
+    command = [sys.executable, "-P", "-c", _SCRIPT, kind]
+    try:
+        done = await anyio.run_process(command, input=dot.encode())
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines() or [str(error)]
+        raise CallboardError(f"the picture could not be drawn: {lines[-1]}") from error
+    return done.stdout
 
 
 def _by_program(dot: str, kind: str) -> bytes:

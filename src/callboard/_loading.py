@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from pathlib import Path
 
 import attrs
@@ -26,6 +27,12 @@ def load(path: str | Path) -> WorkflowSpec | Workflow:
     from .definitions import load_file
 
     return load_file(Path(path))
+
+
+def let_import(folder: str | None) -> None:
+    """Let functions be found beside the file that names them, as Python does for a script."""
+    if folder is not None and folder not in sys.path:
+        sys.path.insert(0, folder)
 
 
 def _load_python(head: str, name: str) -> Workflow:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from ._refs import HoleLike, HoleRef, NodeLike, TaskLike, TaskRef
 from ._voice import Batch, Nodes, Said, Voice
 from .workflow import UsageError
+from .workflow._guard_text import GuardSpec
 
 OWN_ID = "the id of a created task is its creator's and its key: say key= instead of id="
 
@@ -117,8 +118,24 @@ class AsyncVerbs:
         """
         await self._say(self._voice.close(hole))
 
-    async def promise(self, text: str) -> None:
+    async def withdraw(self, task: TaskLike) -> None:
+        """Take back a task that this one, or what it has created, has created.
+
+        It is skipped: what runs after it goes on as soon as all in front of it is done.  It counts
+        for no promise about numbers any more, and leaves its place in a map that is still open.
+
+        Raises:
+            Refused: it has begun, is not this task's, or is a step of a sequence, a choice or a
+                loop; nothing changed.
+            PromiseBroken: it is needed for what was promised: the run is being stopped.
+        """
+        await self._say(self._voice.withdraw(task))
+
+    async def promise(self, text: GuardSpec | str) -> None:
         """Promise how the graph may still grow: ``no new tasks``, ``at most 5 M by A``.
+
+        Args:
+            text: The promise, as text or made by :mod:`callboard.promises`.
 
         Raises:
             PromiseRefused: it is untrue already, or leaves no way to finish; nothing changed.
@@ -235,7 +252,11 @@ class SyncVerbs:
         """Let nothing more come into a hole of this task, as :meth:`Current.close` does."""
         self._say(self._voice.close(hole))
 
-    def promise(self, text: str) -> None:
+    def withdraw(self, task: TaskLike) -> None:
+        """Take back a task that has not begun, as :meth:`Current.withdraw` does."""
+        self._say(self._voice.withdraw(task))
+
+    def promise(self, text: GuardSpec | str) -> None:
         """Promise how the graph may still grow, as :meth:`Current.promise` does."""
         self._say(self._voice.promise(text))
 

@@ -29,6 +29,7 @@ from ._refs import (
 )
 from ._tasks import known_task
 from .workflow import Creation, InternalError, Refused, TaskSpec, UsageError, commands as c
+from .workflow._guard_text import GuardSpec
 from .workflow._parts import segment
 from .workflow._shape_text import parse_shape
 
@@ -176,9 +177,13 @@ class Voice:
         """Return that nothing more comes into a hole."""
         return Said(c.CloseHole(hole=hole_id(hole)))
 
-    def promise(self, text: str) -> Said:
+    def withdraw(self, task: TaskLike) -> Said:
+        """Return that a task is not needed after all."""
+        return Said(c.Withdraw(task=task_id(task)))
+
+    def promise(self, text: GuardSpec | str) -> Said:
         """Return a promise."""
-        return Said(c.Promise(text=text))
+        return Said(c.Promise(text=str(text)))
 
     def style(
         self, target: NodeLike | tuple[NodeLike, NodeLike], label: str | None, color: str | None

@@ -275,9 +275,13 @@ class Task:
         """Make one task run after another."""
         self._ask("add_edge", **{"from": source, "to": target})
 
-    def promise(self, text: str) -> None:
-        """Promise something about what is still to be created."""
-        self._ask("promise", text=text)
+    def promise(self, text: object) -> None:
+        """Promise something about what is still to be created.
+
+        Args:
+            text: The promise, as text or made by ``callboard.promises``.
+        """
+        self._ask("promise", text=str(text))
 
     def hole(
         self,
@@ -304,6 +308,10 @@ class Task:
     def close(self, hole: str) -> None:
         """Say that nothing more goes into a hole."""
         self._ask("close", hole=hole)
+
+    def withdraw(self, task: str) -> None:
+        """Take back a task that this one, or what it has created, has created: it is skipped."""
+        self._ask("withdraw", task=task)
 
     def style(
         self,

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from .executors._spawner import Spawner
     from .registry import OnExisting, Registry
     from .web import Authorize
+    from .workflow import Picture
+    from .workflow._guard_text import GuardSpec
 
 
 class Engine:
@@ -504,7 +506,7 @@ class RunHandle:
         stored = await self._engine.store.load(self.id)
         known = len(stored.events) if stored else 0
         if stored is None or not 1 <= number <= known:
-            raise UsageError(f"run {self.id!r} has events 1 to {known}, and none numbered {number}")
+            raise UsageError(f"run {self.id!r} has no event {number}, only 1 to {known}")
         return fold(stored.events[:number])
 
     async def _say(self, command: Command) -> bool:
@@ -532,13 +534,13 @@ class RunHandle:
         """Do a task and all behind it anew, in whatever state the run is."""
         return await self._say(c.Restart(task=task, by=by))
 
-    async def promise(self, text: str) -> bool:
-        """Promise how the graph may still grow: ``no new tasks``, ``at most 5 M``.
+    async def promise(self, text: GuardSpec | str) -> bool:
+        """Promise how the graph may still grow, as text or made by :mod:`callboard.promises`.
 
         Raises:
             PromiseRefused: it is untrue already, or leaves no way to finish; nothing changed.
         """
-        return await self._say(c.Grow(commands=(c.Promise(text=text),)))
+        return await self._say(c.Grow(commands=(c.Promise(text=str(text)),)))
 
     async def answer(self, task: str, value: Any, by: str | None = None) -> bool:
         """Tell a waiting task what it waits for; the first answer counts."""
@@ -578,11 +580,20 @@ class RunHandle:
 
         return await explain(self._engine.store, await self.run(), task, self._engine.tree)
 
-    async def picture(self) -> Any:
-        """Return the picture of the run as of now."""
+    async def picture(self, *, unfold: Collection[str] = (), at: int | None = None) -> Picture:
+        """Return the picture of the run.
+
+        Args:
+            unfold: Holes, by id or address, whose alternatives are drawn, too; ``all`` for all.
+            at: The number of the event after which it is drawn; the latest if not given.
+
+        Raises:
+            UsageError: there is no such event, or no such hole into which something may come.
+        """
         from .workflow import picture
 
-        return picture(await self.run())
+        run = await (self.run() if at is None else self.run_at(at))
+        return picture(run, unfold=unfold)
 
 
 __all__ = ["BoardLease", "Engine", "RunHandle", "RunState"]

@@ -112,6 +112,8 @@ def test_the_printed_loan_file_names_both_unknown_tasks() -> None:
         ("tasks: [{name: A, pool: p}]", 'unknown pool "p"; declare it in pools:'),
         ("tasks: []\npools: {a: 0}", "pools.a: this must be from 1 to"),
         ("tasks: []\nconcurrency: 0", "concurrency: this must be from 1 to"),
+        ("tasks: []\nmax_tasks: 0", "max_tasks: this must be from 1 to"),
+        ("tasks: []\nmax_tasks: 1e3", "max_tasks: this must be a whole number"),
         ("tasks: []\non_failure: explode", "must be one of stop, drain, skip_downstream, allow_partial"),
         ("tasks: []\npromises: [[1]]", "promises[0]: this must be a promise, not a list"),
         ("tasks: []\ninputs: {a: {type: int}}", "inputs.a.type: this must be one of string"),
@@ -145,3 +147,23 @@ def test_several_cycles_are_each_named() -> None:
     """Tasks behind a cycle are not taken for a part of it."""
     text = "tasks: [{name: A, needs: [B]}, {name: B, needs: [A]}, {name: C, needs: [B, D]}, {name: D, needs: [D]}]"  # fmt: skip
     assert [error.rpartition(": ")[2] for error in errors_of(text)] == ["A → B → A", "D → D"]
+
+
+CLASH = '"a" and "A" (line 2) would both have the id "a"; give one of them another id:'
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "flow: A -> a\n",
+        "flow: A -> a* -> B\nowner: {a: A}\n",
+        "flow: a -> M* -> B -> A\nowner: a\n",
+        'promises: [at most 5 M by a, "a -> M* -> B"]\n',
+        'output: "${{ tasks.a.output }}"\n',
+    ],
+)
+def test_a_task_whose_id_is_taken_is_no_reason_for_other_errors(rest: str) -> None:
+    tasks = [f"  - {{name: {name}, python: m:f}}\n" for name in "AaBM" if name in f"Aa{rest}"]
+    with pytest.raises(DefinitionError) as caught:
+        loads(f"tasks:\n{''.join(tasks)}{rest}", "flow.yaml")
+    assert [CLASH in error for error in caught.value.errors] == [True], caught.value.errors

@@ -24,6 +24,7 @@ timeout: 1h
 on_failure: drain
 failure_workflow: cleanup
 pools: {credit-bureau: 2}
+max_tasks: 500
 output: "${{ tasks.decide.output }}"
 tasks:
   - name: Open Loan Application
@@ -56,6 +57,8 @@ def test_the_whole_format_is_read() -> None:
     assert (spec.timeout, spec.on_failure, spec.failure_workflow) == (3600, "drain", "cleanup")
     assert (spec.pools, spec.output) == ({"credit-bureau": 2}, "${{ tasks.decide.output }}")
     assert spec.promises == ("no new tasks", "no new edges")
+    assert spec.max_tasks == 500
+    assert loads("tasks: []").max_tasks == 1_000_000
     assert (spec.inputs["amount"].default, spec.inputs["amount"].required) == (1e6, False)
     opened, review, decide = spec.tasks
     assert (opened.id, opened.name, opened.kind) == (

@@ -46,6 +46,7 @@ async def test_a_lease_has_the_words_that_create(opens: Opens) -> None:
             refs = [await lease.add(page, number) for number in (1, 2)]
             async with lease.batch():
                 sums = await lease.add(total, cb.HoleRef("page"), key="sum")
+                await lease.withdraw(await lease.add(page, 3, after=sums))
                 await lease.close("page")
                 await lease.style(sums, label="Sum", color="green")
             await lease.promise("no new tasks")
@@ -57,6 +58,7 @@ async def test_a_lease_has_the_words_that_create(opens: Opens) -> None:
         result = await handle.result()
     assert result.state == "succeeded", result.reason
     assert result.tasks["A/sum"].output == 30
+    assert result.tasks["A/page-3"].state == "skipped"
     assert [promise.text for promise in result.promises] == ["no new tasks"]
 
 

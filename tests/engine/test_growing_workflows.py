@@ -122,6 +122,7 @@ WRONG: list[tuple[Callable[[cb.Builder], Any], str]] = [
     (lambda w: w.close("gone"), "has no hole 'gone'"),
     (lambda w: w.edge("nobody", "else"), "has no task 'nobody'"),
     (lambda w: w.style("nobody"), "has no task 'nobody'"),
+    (lambda w: w.style(w.add(nothing), color="reddish"), "'reddish' is no colour of a picture"),
     (lambda w: w.add(nothing, into="page"), "holes are filled while the run goes on"),
     (lambda w: w.add(nothing, id="a", key="b"), "by id= or by key=, not by both"),
     (lambda w: w.promise("at most many page"), "column"),
@@ -230,21 +231,37 @@ async def test_promises_that_cannot_hold_are_refused_when_the_run_is_started(
 async def test_looks_are_kept_with_the_definition(opens: Opens) -> None:
     @cb.workflow
     def flow(w: cb.Builder) -> None:
-        one, two = w.add(nothing), w.add(nothing)
+        one = w.add(nothing)
+        two = w.add(nothing, after=one)
         w.style(one, label="First", color="red")
-        w.style((one, two), color="blue")
-        w.style(w.hole("page*", after=one), label="Pages")
+        w.style((one, two), color="blue", label="then")
+        w.style(w.hole("page*", after=one), label="Pages", color="gold")
 
     async with opens() as engine:
         handle = await engine.start(flow)
         await handle.result()
         events = [event async for _, event in handle.events()]
+        first = await handle.picture(at=1, unfold=["page"])
+        for number in (0, len(events) + 1):
+            with pytest.raises(cb.UsageError, match=f"has no event {number}, only 1 to"):
+                await handle.picture(at=number)
+        last = await handle.picture(at=len(events))
+        assert last.to_json() == (await handle.picture()).to_json()
+        with pytest.raises(cb.UsageError, match="there is no open hole 'page'"):
+            await handle.picture(unfold=["page"])
+    assert [each.hole for each in first.unfolded] == ["#page"]
+    looks = {node.id: (node.label, node.colour) for node in first.nodes}
+    assert looks["nothing"] == ("First", "#ff0000")
+    assert looks["#page"] == ("Pages", "#ffd700")
+    (edge,) = [each for each in first.edges if (each.kind, each.target) == ("after", "nothing-2")]
+    assert (edge.label, edge.colour) == ("then", "#0000ff")
+    assert {node.id for node in last.nodes if node.colour} == {"nothing"}
     created = events[0]
     assert isinstance(created, RunCreated)
     assert created.spec.styles == (
         StyleSpec(target="nothing", label="First", color="red"),
-        StyleSpec(target=("nothing", "nothing-2"), color="blue"),
-        StyleSpec(target="#page", label="Pages"),
+        StyleSpec(target=("nothing", "nothing-2"), color="blue", label="then"),
+        StyleSpec(target="#page", label="Pages", color="gold"),
     )
 
 

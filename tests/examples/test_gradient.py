@@ -275,6 +275,22 @@ async def test_looks_are_changed_and_nothing_else_is(gradient: ModuleType) -> No
     assert "first" in drawn
 
 
+@pytest.mark.parametrize("coats", [1, 2])
+async def test_looks_stay_what_was_promised(gradient: ModuleType, coats: int) -> None:
+    async with cb.Engine("memory:") as engine:
+        run = await engine.start(gradient.looks, coats)
+        result = await run.result()
+        drawn = (await run.picture()).to_dot()
+    if coats == 1:
+        assert (result.state, result.promises[0].state) == ("succeeded", "settled")
+    else:
+        assert (result.state, result.promises[0].state) == ("promise_broken", "broken")
+        assert "'no new looks': paint/total-1 was to look different" in str(result.reason)
+    assert "no new looks" in drawn
+    for word in ("<B>the painter</B>", "#000080", "<B>three and four</B>", "#ffd700"):
+        assert drawn.count(word) == 1, word
+
+
 async def test_a_promise_made_by_a_task_is_kept_to(gradient: ModuleType, store: str) -> None:
     result = await run(gradient.broken, store=store)
     assert result.state == "promise_broken"

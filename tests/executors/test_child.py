@@ -104,6 +104,7 @@ task.promise("sealed")
 h = task.hole("N*", before=["b"])
 task.give(h, a)
 task.close("h")
+task.withdraw(a)
 task.style(a, color="red")
 task.again("a")"""
 GROWN = [
@@ -121,15 +122,16 @@ GROWN = [
     {"type": "hole", "shape": "N*", "after": [], "before": ["b"]},
     {"type": "give", "hole": "h2", "to": "t/x"},
     {"type": "close", "hole": "h"},
+    {"type": "withdraw", "task": "t/x"},
     {"type": "style", "task": "t/x", "color": "red"},
     {"type": "again", "task": "a"},
 ]
 
 
 def test_growth_awaits_a_reply_each() -> None:
-    replies = [yes(1, task="t/x"), yes(2), yes(3), yes(4, hole="h2"), *map(yes, (5, 6, 7, 8))]
+    replies = [yes(1, task="t/x"), yes(2), yes(3), yes(4, hole="h2"), *map(yes, (5, 6, 7, 8, 9))]
     lines = said(GROWTH, *replies)
-    assert [line.pop("id") for line in lines] == list(range(1, 9))
+    assert [line.pop("id") for line in lines] == list(range(1, 10))
     assert lines == GROWN
 
 
@@ -335,7 +337,7 @@ def test_a_task_file_imports_little() -> None:
 def test_every_message_is_one_that_the_engine_knows(tmp_path: Path) -> None:
     from callboard.executors._protocol import Message, parse_line
 
-    replies = [yes(1, task="t/x"), yes(2), yes(3), yes(4, hole="h2"), *map(yes, range(5, 10))]
+    replies = [yes(1, task="t/x"), yes(2), yes(3), yes(4, hole="h2"), *map(yes, range(5, 11))]
     lines = said(f"{GROWTH}\nwith task.batch(): task.again('a')\ntask.success()", *replies)
     parsed = [parse_line(json.dumps(line).encode()) for line in lines]
     assert [each.type for each in parsed if isinstance(each, Message)] == [

@@ -106,6 +106,8 @@ async def test_every_word_of_the_protocol(engine: cb.Engine, tmp_path: Path) -> 
             ask("give", hole="Z", to="a/y"),
             ask("hole", shape="W*"),
             ask("close", hole="W"),
+            ask("add_task", name="T", key="t", after=["a"], shell="exit 3", before=["b"]),
+            ask("withdraw", task="a/t"),
             ask("promise", text="at most 10 tasks"),
             ask("style", task="a/y", color="red"),
             ask("style", edge=["a", "a/y"], label="then"),
@@ -137,10 +139,14 @@ async def test_every_word_of_the_protocol(engine: cb.Engine, tmp_path: Path) -> 
         {"ok": True, "hole": "Z"},
         {"ok": True},
         {"ok": True, "hole": "W"},
+        {"ok": True},
+        {"ok": True, "task": "a/t"},
         *[{"ok": True}] * 4,
         {"ok": True, "results": [{"task": "a/V-1"}, {}, {"hole": "U"}]},
     ]
     assert {hole.id for hole in result.holes} == {"Z", "W", "U"}
+    taken_back = result.tasks["a/t"]
+    assert (taken_back.state, taken_back.reason) == ("skipped", "withdrawn by 'a'")
 
 
 async def test_what_is_given_is_data_and_no_expression(engine: cb.Engine, tmp_path: Path) -> None:
@@ -168,9 +174,11 @@ async def test_what_is_given_is_data_and_no_expression(engine: cb.Engine, tmp_pa
         ({"type": "hole", "shape": "M* ->"}, "invalid", "found the end"),
         ({"type": "give", "hole": "X", "to": "b"}, "refused", "cannot create tasks"),
         ({"type": "close", "hole": "X"}, "unknown", "no hole 'X'"),
+        ({"type": "withdraw", "task": "b"}, "refused", "it was not created by 'a'"),
+        ({"type": "withdraw", "task": "x"}, "unknown", "no task 'x'"),
         ({"type": "promise", "text": "at most 1 tasks"}, "promise_refused", "is untrue"),
         ({"type": "style", "label": "x"}, "invalid", "style takes a task"),
-        ({"type": "again", "task": "x"}, "refused", "no task 'x'"),
+        ({"type": "again", "task": "x"}, "unknown", "no task 'x'"),
         ({"type": "add_task", "name": "M", "shell": 3, "retry": {}, "needs": []}, "invalid", "needs: it has no meaning here; say after:; task 'M': retry: the key \"times\" is missing"),
         ({"type": "add_task", "name": "M", "pythn": "M.py"}, "invalid", 'unknown key "pythn"; did you mean "python"?'),
         ({"type": "add_task", "name": "M", "python": "M.py"}, "invalid", 'there is no file "M.py"'),
@@ -305,7 +313,7 @@ with child.connect() as task:
     assert result.state == "succeeded"
     assert result.tasks["a"].output == [
         ["a/M-1", "a/M-2", None],
-        "refused",
+        "unknown",
         [{"id": "M", "shape": "M*"}],
     ]
     assert result.tasks["b"].output == [0, 1]

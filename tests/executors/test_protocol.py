@@ -47,16 +47,20 @@ def reason(value: object) -> str:
             {"type": "progress", "fraction": 1, "data": {}},
             {"fraction": 1, "message": None, "data": {}},
         ),
-        ({"type": "log", "message": "hi"}, {"level": "info", "message": "hi"}),
+        (
+            {"type": "log", "message": "hi"},
+            {"level": "info", "message": "hi", "stream": None},
+        ),
         ({"type": "heartbeat", "mood": "fine"}, {}),
         ({"type": "promise", "text": "sealed"}, {"text": "sealed"}),
         ({"type": "add_edge", "from": "a", "to": "b"}, {"from": "a", "to": "b"}),
         (
             {"type": "hole", "shape": "M*"},
-            {"shape": "M*", "after": [], "before": [], "owner": None},
+            {"shape": "M*", "name": None, "after": [], "before": [], "owner": None},
         ),
         ({"type": "give", "hole": "h", "to": "t"}, {"hole": "h", "to": "t"}),
         ({"type": "close", "hole": "h"}, {"hole": "h"}),
+        ({"type": "withdraw", "task": "a/b"}, {"task": "a/b"}),
         (
             {"type": "style", "edge": ["a", "b"], "color": "red"},
             {"task": None, "edge": ["a", "b"], "label": None, "color": "red"},
@@ -76,7 +80,7 @@ def test_a_message_has_all_its_fields(value: dict[str, Any], fields: dict[str, A
 def test_add_task_keeps_the_kind_that_stands_in_it() -> None:
     value = {"type": "add_task", "id": 7, "name": "M", "shell": ["make"], "after": ["a"]}
     fields: dict[str, Any] = {"key": None, "name": "M", "after": ["a"], "before": []}
-    fields |= {"into": None, "with": {}}
+    fields |= {"into": None, "with": {}, "refs": False}
     assert parse(value) == Message(type="add_task", id=7, fields={**fields, "shell": ["make"]})
 
 

@@ -9,7 +9,7 @@ BoardLease Builder CallboardError Current CurrentSync DefinitionError Engine Fai
 InternalError KeyTaken NotReady PromiseBroken PromiseRefused Refused Retry RunCancelled RunExists
 RunFailed RunHandle RunOwned RunResult RunState StaleFence StoreError TaskFunction TaskRef
 TaskResult TaskState Timeouts UnknownRecord UnknownRun UsageError VersionConflict Workflow
-WorkflowSpec bind current current_sync load run_dag task workflow
+WorkflowSpec bind current current_sync load promises run_dag task workflow
 """
 
 

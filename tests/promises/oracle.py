@@ -1,6 +1,7 @@
-"""The oracle: the rules of Promises (PROMISES.md), told a second time and as naively as can be.
+"""The oracle: the rules of promises, told a second time and as naively as can be.
 
-It shares nothing with the package and must not import it. One epoch: nobody fails, nothing is
+It shares nothing with the package and must not import it; why there are two tellings stands in
+docs/design/0007-graphs-that-grow.md. One epoch: nobody fails, nothing is
 retried or restarted.
 
     oracle = Oracle()

@@ -1,4 +1,4 @@
-"""Final graphs, up to what may differ between equal ones (PROMISES §1).
+"""Final graphs, up to what may differ between equal ones: the ids of later tasks.
 
 Part of the oracle: it shares nothing with the package and must not import it.
 """

@@ -1,4 +1,4 @@
-"""What each move does, rule by rule (PROMISES §3 to §5).
+"""What each move does, rule by rule: guards, holes, and what is broken or refused.
 
 Part of the oracle: it shares nothing with the package and must not import it.
 """

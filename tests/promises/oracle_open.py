@@ -1,4 +1,4 @@
-"""What may still be added to an open run, by trying (PROMISES §2).
+"""What may still be added to an open run, by trying.
 
 Part of the oracle: it shares nothing with the package and must not import it.
 """

@@ -1,4 +1,4 @@
-"""Parts: shapes that are being filled (PROMISES §4). All is values; nothing changes in place.
+"""Parts: shapes that are being filled. All is values; nothing changes in place.
 
 Part of the oracle: it shares nothing with the package and must not import it.
 

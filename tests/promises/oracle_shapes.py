@@ -1,4 +1,4 @@
-"""What is written down: shapes and guards as text, read the plain way (PROMISES §6).
+"""What is written down: shapes and guards as text, read the plain way.
 
 Part of the oracle: it shares nothing with the package and must not import it.
 """

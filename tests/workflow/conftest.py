@@ -69,6 +69,8 @@ def facts(thing: Run) -> dict[str, Any]:
             own[name] = sorted(each.id for each in own[name] or ())
         for name in ("part", "hole", "filled"):
             own[name] = None if own.get(name) is None else own[name].id
+        if not isinstance(vertex, Task):
+            own["tasks"] = list(own.get("tasks", ()))  # what is appended later is not told now
         own.pop("queued", None)
         own.pop("named", None)  # a convenience of whoever lives through the attempt
         own.pop("rank")  # only the order of ranks means something
@@ -85,6 +87,7 @@ def whole(command: Command | c.Creation) -> Command:
             | c.OpenHole()
             | c.GiveHole()
             | c.CloseHole()
+            | c.Withdraw()
             | c.Promise()
             | c.Style()
             | c.Again()

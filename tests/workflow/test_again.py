@@ -172,6 +172,23 @@ def test_only_an_attempt_says_it(play: type[Play]) -> None:
 def test_a_refused_batch_has_asked_for_nothing(play: type[Play]) -> None:
     p = play(CHAIN)
     p.begin("a")
-    p.refused("refused", "a", again("a"), c.AddTask(name="M", new=NEW, after=("nobody",)))
+    p.refused("unknown", "a", again("a"), c.AddTask(name="M", new=NEW, after=("nobody",)))
     p.ok("a")
     assert generations(p)["a"] == 1
+
+
+@pytest.mark.parametrize("how", ["cancel", "drain"])
+def test_nothing_is_begun_anew_while_the_run_is_on_its_way_to_its_end(
+    play: type[Play], how: str
+) -> None:
+    p = play({"a": "", "b": ""}, on_failure="drain")
+    p.begin("a", "b")
+    p.grow("a", again("a"))
+    if how == "cancel":
+        p.say(c.Cancel())
+        p.stopped("b")
+    else:
+        p.fail("b")
+    p.ok("a")
+    assert generations(p) == {"a": 1, "b": 1}
+    p.ended("cancelled" if how == "cancel" else "failed")

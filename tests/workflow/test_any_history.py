@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -42,6 +43,7 @@ from callboard.workflow import (
     resume,
     start,
 )
+from callboard.workflow._parts import parts_below
 from callboard.workflow._run import TAKES_NO_SLOT, Part
 from callboard.workflow._shapes import Lab
 
@@ -107,6 +109,8 @@ def creations(run: Run) -> st.SearchStrategy[c.Creation]:
         st.builds(c.OpenHole, shape=st.sampled_from(SHAPES), after=names, before=names),
         st.builds(c.GiveHole, hole=parts, to=tasks),
         st.builds(c.CloseHole, hole=parts),
+        st.builds(c.Withdraw, task=tasks),
+        st.builds(c.Withdraw, task=st.sampled_from(list(run.tasks)[-4:])),
         st.builds(c.Promise, text=st.sampled_from(PROMISES)),
         st.builds(c.Again, task=tasks),
     )
@@ -172,7 +176,7 @@ class AnyHistory(RuleBasedStateMachine):
         self.settled = {
             task.id: (task.generation, task.state)
             for task in self.run.tasks.values()
-            if task.state in SETTLED
+            if task.state in SETTLED and not task.withdrawn  # that can be undone with its attempt
         }
 
     def fence(self) -> str:
@@ -331,7 +335,11 @@ class AnyHistory(RuleBasedStateMachine):
             own = isinstance(joint, Part) and not joint.closed
             assert joint.open == sum(not each.released for each in joint.before) + own
             assert joint.released == (joint.open == 0)
+        told = Counter(part.residual for part in run.growth.open)
+        assert run.growth.kinds == told
         for hole in run.holes.values():
+            below = {part for part in parts if part.hole is hole}
+            assert set(parts_below(run, hole.name)) == below
             assert hole.open_parts == sum(part.hole is hole and not part.closed for part in parts)
         assert run.held == {task.id for name in run.restarting for task in run.scope_of(name)}
 
@@ -422,7 +430,9 @@ class AnyHistory(RuleBasedStateMachine):
 
 def _blockers(task: Task) -> Iterator[str]:
     for earlier in task.before:
-        if isinstance(earlier, Task) and earlier.state in SETTLED and not earlier.released:
+        if isinstance(earlier, Task) and earlier.withdrawn:
+            yield from _blockers(earlier)
+        elif isinstance(earlier, Task) and earlier.state in SETTLED and not earlier.released:
             yield earlier.id
 
 

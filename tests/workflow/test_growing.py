@@ -1,7 +1,4 @@
-"""Changing a graph while it runs: what is done, what is refused, and what ends the run.
-
-The numbers are those of the rules in the design: 1, 2, 4 and 19.
-"""
+"""Changing a graph while it runs: what is done, what is refused, and what ends the run."""
 
 from __future__ import annotations
 
@@ -9,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callboard.workflow import Refused, StaleFence, TaskSpec, commands as c
+from callboard.workflow import (
+    Refused,
+    Retry,
+    StaleFence,
+    TaskOptions,
+    TaskSpec,
+    commands as c,
+)
 
 if TYPE_CHECKING:
     from .conftest import Play
@@ -23,7 +27,7 @@ def new(name: str, key: str | None = None, after: str = "", before: str = "") ->
     return c.AddTask(name=name, new=NEW, key=key, after=names[0], before=names[1])
 
 
-# --- who may create what (1, 2) ---
+# --- who may create what ---
 
 
 def test_in_an_open_run_every_living_task_that_can_speak_creates_anything(
@@ -296,7 +300,7 @@ def test_a_definition_larger_than_the_ceiling_runs_and_does_not_grow(play: type[
     assert "max_tasks" in p.breaks("a", new("M")).text
 
 
-# --- broken or refused (19) ---
+# --- broken or refused ---
 
 
 def test_a_creation_that_leaves_no_way_to_finish_breaks_the_promise(play: type[Play]) -> None:
@@ -331,6 +335,42 @@ def test_a_run_is_told_with_whom_a_promise_broke_and_stops_all(play: type[Play])
     p.stopped("a")
     p.is_(a="failed", b="cancelled", c="cancelled")
     p.ended("promise_broken")
+
+
+@pytest.mark.parametrize("target", ["b", ("a", "b")])
+def test_nothing_looks_different_where_that_was_promised(
+    play: type[Play], target: str | tuple[str, str]
+) -> None:
+    look = c.Style(target=target, color="red")
+    p = play(CHAIN)
+    p.begin("a")
+    p.grow("a", look, c.Promise(text="no new looks"))
+    p.grow("a", c.Promise(text="no new looks"), c.AddTask(name="M", new=NEW))
+    assert p.refused("promise_broken", None, look).endswith(" was to look different")
+    said = p.breaks("a", c.AddTask(name="M", new=NEW), look)
+    assert said.text == "no new looks"
+    assert said.message == f"{target if target == 'b' else 'a → b'} was to look different"
+
+
+def test_a_promise_about_looks_holds_for_what_a_task_has_created(play: type[Play]) -> None:
+    p = play({"a": "", "b": ""}, promises=("no new looks by a",))
+    p.begin("a", "b")
+    p.grow("a", c.AddTask(name="M", key="m", new=NEW))
+    p.begin("a/m")
+    p.grow("b", c.Style(target="a/m", label="mine"))
+    p.say(c.Style(target="a/m", label="a person's"))
+    assert p.breaks("a/m", c.Style(target="b", color="red")).text == "no new looks by a"
+
+
+def test_looks_are_undone_with_the_promise_that_follows_them(play: type[Play]) -> None:
+    """The next attempt may say the same again."""
+    p = play({"a": ""}, options={"a": TaskOptions(retry=Retry(times=1, jitter=False))})
+    for _ in range(2):
+        p.begin("a")
+        p.grow("a", c.Style(target="a", color="red"), c.Promise(text="no new looks"))
+        p.fail("a")
+        p.due("retry", "a", at=p.now + 1000)
+    p.ended("failed")
 
 
 def test_looks_change_nothing_else(play: type[Play]) -> None:

@@ -14,6 +14,7 @@ from callboard.workflow._guard_text import (
     Closed,
     EdgeGuard,
     GuardSpec,
+    Looks,
     OnlyEdges,
     OnlyTasks,
     Rounds,
@@ -33,7 +34,21 @@ def exactly(number: int, label: str, by: str | None) -> TaskGuard:
 numbers = st.integers(0, 999_999_999)
 scopes = st.none() | st.text(min_size=1, max_size=6)
 globs = st.text(min_size=1, max_size=6) | st.sampled_from(
-    ["*", "B*", "*-x", "tasks", "edges", "rounds", "by", "no", "Review *", 'a"b', "\\", "page-?"]
+    [
+        "*",
+        "B*",
+        "*-x",
+        "tasks",
+        "edges",
+        "looks",
+        "rounds",
+        "by",
+        "no",
+        "Review *",
+        'a"b',
+        "\\",
+        "page-?",
+    ]
 )
 labels = globs.filter(lambda name: "*" not in name)
 guards: st.SearchStrategy[GuardSpec] = st.one_of(
@@ -50,6 +65,7 @@ guards: st.SearchStrategy[GuardSpec] = st.one_of(
     st.builds(Rounds, st.text(min_size=1, max_size=6), numbers, scopes),
     st.builds(Sealed, scopes),
     st.builds(Closed, scopes),
+    st.builds(Looks, scopes),
 )
 
 
@@ -73,6 +89,9 @@ def test_what_is_written_is_read_as_the_same_guard(guard: GuardSpec) -> None:
         ("no new M", TaskGuard("M", no_new=True)),
         ('no new "tasks"', TaskGuard("tasks", no_new=True)),
         ("no new edges", EdgeGuard()),
+        ("no new looks", Looks()),
+        ('no new "looks"', TaskGuard("looks", no_new=True)),
+        ("at most 2 looks", TaskGuard("looks", hi=2)),
         ("no edges from A", EdgeGuard(source="A")),
         ("no edges into B*", EdgeGuard(target="B*")),
         ("only tasks A, B*", OnlyTasks(("A", "B*"))),
@@ -121,7 +140,7 @@ def test_every_other_text_is_a_shape(text: str, shape: Shape) -> None:
         ("no", 3, 'found the end, expected "new" or "edges"; put a task named "no" in quotes'),
         ("no -> A", 4, 'put a task named "no" in quotes'),
         ("no news M", 4, 'found "news", expected "new" or "edges"; did you mean "new"?'),
-        ("no new", 7, 'found the end, expected "tasks", "edges" or a label'),
+        ("no new", 7, 'found the end, expected "tasks", "edges", "looks" or a label'),
         ("no edges form A", 10, 'did you mean "from"?'),
         ("no edges from", 14, "expected a label, or a glob such as M*"),
         ("only task A", 6, 'did you mean "tasks"?'),

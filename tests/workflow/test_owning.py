@@ -1,7 +1,4 @@
-"""Who owns what a hole still needs, and what becomes of it when that task ends.
-
-The numbers are those of the rules in the design: 9, 12, 13 and 14.
-"""
+"""Who owns what a hole still needs, and what becomes of it when that task ends."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ def new(name: str, **more: Any) -> c.AddTask:
     return c.AddTask(name=name, **more)
 
 
-# --- succeeding (12) ---
+# --- succeeding ---
 
 
 def test_a_part_passes_to_the_task_in_front_of_it_that_its_owner_created(play: type[Play]) -> None:
@@ -119,7 +116,7 @@ def test_an_owner_that_owes_a_count_breaks_it_when_it_ends(play: type[Play]) -> 
     assert p.broken().text == "at least 2 M"
 
 
-# --- giving (12) ---
+# --- giving ---
 
 
 def test_a_part_may_be_given_to_what_its_owner_created(play: type[Play]) -> None:
@@ -182,7 +179,7 @@ def test_a_count_by_somebody_may_be_met_with_what_is_given_to_it(play: type[Play
     assert p.broken().text == 'at least 1 M by "A/w"'
 
 
-# --- ending any other way (13) ---
+# --- ending any other way ---
 
 
 @pytest.mark.parametrize("how", ["fail", "not_ready", "cancel", "skip"])
@@ -281,7 +278,7 @@ def test_dots_with_several_owners_outlive_one_that_fails(play: type[Play]) -> No
     p.is_(B="upstream_failed")
 
 
-# --- cycles through owners (14) ---
+# --- cycles through owners ---
 
 
 def test_an_owner_cannot_stand_behind_its_own_hole(play: type[Play]) -> None:

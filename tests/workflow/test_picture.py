@@ -16,6 +16,7 @@ from callboard.workflow import (
     Node,
     Picture,
     Refused,
+    StyleSpec,
     TaskSpec,
     TaskState,
     UsageError,
@@ -110,10 +111,12 @@ def test_the_json_holds_all_that_the_picture_says(play: type[Play]) -> None:
         *(("A", "A/M-1"), ("A", "#h"), ("A/M-1", "B"), ("#h", "B"))
     }
     assert told["promises"] == [
-        {"text": "closed", "by": None, "state": "holding"},
+        {"text": "closed", "shown": "closed", "by": None, "scope": None, "state": "holding"},
         {
             "text": "at most 2 M",
+            "shown": "at most 2 M",
             "by": None,
+            "scope": None,
             "state": "holding",
             "at_least": 0,
             "at_most": 2,
@@ -323,6 +326,60 @@ def test_promises_stand_in_the_caption_with_their_states(play: type[Play]) -> No
     assert p.run.broken.message in shown.caption
 
 
+def test_what_is_said_of_promises_calls_tasks_as_the_picture_does(play: type[Play]) -> None:
+    """By its label, if only one task has that; and it tells once who said it."""
+    p = play({"a": ""}, promises=("at most 9 M by a", "at most 2 rounds of a", "no new X by a"))
+    p.say(c.Style(target="a", label="Review Credit"))
+    p.begin("a")
+    new = TaskSpec(id="", name="", kind="function")
+    p.grow("a", *(c.AddTask(name="M", key=key, new=new) for key in "xy"))
+    p.grow("a", c.AddTask(name="N", key="n", new=new))
+    p.grow("a", c.Promise(text="no new K by a"), c.Promise(text='at most 1 M by "a/x"'))
+    p.begin("a/n")
+    p.grow("a/n", c.Promise(text="no new J"), c.Promise(text="no new L by a"))
+    shown = picture(p.run)
+    told = [
+        'at most 9 M by "Review Credit"',
+        'at most 2 rounds of "Review Credit"',
+        'no new X by "Review Credit"',
+        'no new K by "Review Credit"',
+        'at most 1 M by "a/x" (said by Review Credit)',
+        "no new J (said by N)",
+        'no new L by "Review Credit" (said by N)',
+    ]
+    assert [each.words for each in shown.promises] == told
+    dot, mermaid = shown.to_dot(), shown.to_mermaid()
+    for each in told:
+        assert each.replace('"', "&quot;") in dot
+        assert re.sub(r'["()]', lambda sign: f"#{ord(sign[0])};", each) in mermaid
+    stored = shown.to_json()["promises"][6]
+    assert (stored["text"], stored["by"], stored["scope"]) == ("no new L by a", "a/n", "a")
+    assert picture_of_spec(WorkflowSpec(name="w")).to_mermaid().count("promises") == 0
+
+
+def test_holes_call_their_owners_so_too(play: type[Play]) -> None:
+    p = play({"A": "", "B": ""}, holes=(hole("h", "M*"),))
+    p.say(c.Style(target="A", label="first"))
+    notes = {node.id: node.note for node in picture(p.run).nodes}
+    assert notes["#h"] == "M* · by first"
+    assert notes["# anything"] == "from first, B"
+
+
+def test_a_hole_with_a_look_of_its_own_still_says_what_may_come(play: type[Play]) -> None:
+    holes = (HoleSpec(id="h", shape="M{1,3}", owner="a", after=("a",), before=("c",)),)
+    styles = (StyleSpec(target="#h", label="the pages", color="gold"),)
+    p = play({"a": "", "c": ""}, holes=holes, styles=styles)
+    (hole,) = [node for node in picture(p.run).nodes if node.kind == "hole"]
+    assert (hole.label, hole.colour) == ("the pages", "#ffd700")
+    assert hole.note == "1 to 3 M · M{1,3} · by a"
+    assert "dashed" in picture(p.run).to_dot()
+    assert picture(p.run).to_mermaid().count("#ffd700") == 1
+    p.begin("a")
+    p.grow("a", c.Style(target="#h", label="pages"))
+    (hole,) = [node for node in picture(p.run).nodes if node.kind == "hole"]
+    assert (hole.label, hole.colour) == ("pages", "#ffd700")
+
+
 def test_what_somebody_wanted_to_look_different_does(play: type[Play]) -> None:
     p = play(CHAIN)
     p.say(c.Style(target="b", label="x", color="red"))
@@ -337,6 +394,7 @@ def test_what_somebody_wanted_to_look_different_does(play: type[Play]) -> None:
     assert (edge.label, edge.colour) == ("then", "#ffff00")
     assert 'fillcolor="#ff0000"' in shown.to_dot()
     assert "fill:#ff0000" in shown.to_mermaid()
+    assert shown.to_mermaid().count("#ff0000") == 1, "nobody else looks like it"
     assert '|"then"|' in shown.to_mermaid()
 
 

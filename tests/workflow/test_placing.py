@@ -1,12 +1,10 @@
-"""Where a creation goes, and what waits for what in a hole.
-
-The numbers are those of the rules in the design: 8, 10, 11, 15 and 16.
-"""
+"""Where a creation goes, and what waits for what in a hole."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 
 from callboard.workflow import TaskSpec, commands as c
@@ -37,7 +35,7 @@ def goes_to(p: Play, label: str, **more: Any) -> str:
     return "" if part is None else part.address
 
 
-# --- addresses (8) ---
+# --- addresses ---
 
 
 def test_addresses_are_paths_of_instance_keys_and_never_numbers(play: type[Play]) -> None:
@@ -62,7 +60,7 @@ def test_each_side_and_each_step_is_a_part_of_its_own(play: type[Play]) -> None:
     assert set(p.open_parts()) == {"h/M", "h/N", "h/K", "h/L"}
 
 
-# --- the fewest new instances (10) ---
+# --- the fewest new instances ---
 
 
 def test_a_creation_goes_where_it_begins_the_fewest_new_instances(play: type[Play]) -> None:
@@ -151,7 +149,7 @@ def test_a_shape_that_can_never_be_filled_is_refused(play: type[Play], text: str
     p.refused("ambiguous", "a", c.OpenHole(shape=text))
 
 
-# --- after and before (11) ---
+# --- after and before ---
 
 
 def test_after_and_before_choose_a_place_and_make_no_edge(play: type[Play]) -> None:
@@ -222,7 +220,7 @@ def test_dots_are_inherited_by_each_task_in_them_that_can_speak(play: type[Play]
     assert p.open_parts() == {}
 
 
-# --- closing early (15) ---
+# --- closing early ---
 
 
 @pytest.mark.parametrize(
@@ -284,7 +282,7 @@ def test_a_count_need_not_be_small(play: type[Play]) -> None:
     p.grow("a", new("N", key="x"))
 
 
-# --- joints (16) ---
+# --- joints ---
 
 
 def edges(p: Play) -> int:
@@ -348,6 +346,24 @@ def test_names_that_have_become_certain_are_tasks_at_once(play: type[Play]) -> N
     p.grow("A", new("N"))
     assert list(p.run.tasks)[5:] == ["A/N-2", "A/M-2", "A/K-2"]
     assert p.grow("A", new("M", key="M-1")) == []
+
+
+def test_what_a_task_is_given_that_came_by_itself_is_refused_and_not_ignored(
+    play: type[Play],
+) -> None:
+    p = play.flow("A -> (N -> M)? -> B")
+    p.begin("A")
+    p.grow("A", new("N"))
+    assert p.grow("A", new("M", key="M-1"), new("M", key="M-1", new=NEW)) == []
+    given = new("M", key="M-1", inputs={"x": 1})
+    for more in (given, new("M", key="M-1", new=attrs.evolve(NEW, kind="python"))):
+        why = p.refused("exists", "A", more)
+        assert "'A/M-1' already: it came by itself" in why
+        assert "say it in the definition" in why
+    broken = p.breaks("A", new("M"))
+    assert (
+        "('A/M-1' came by itself, as all does in a flow that has become certain)" in broken.message
+    )
 
 
 def vertex(p: Play, name: str) -> Vertex:

@@ -30,6 +30,7 @@ def state(p: Play) -> str:
         *("at most 2 M", "no new M", "no new tasks", "no new edges", "sealed", "closed"),
         *("only tasks M", "only edges a -> *", "no edges into b", "at most 1 rounds of a"),
         *("at most 1 M by a", "closed by a", "at most 9 tasks"),
+        *("no new looks", "no new looks by a"),
     ],
 )
 def test_what_somebody_could_still_break_is_holding_until_nobody_can(

@@ -1,7 +1,4 @@
-"""Restarts of tasks that have created others: what belongs to the generation that ended goes.
-
-The number of the rule in the design is 18.
-"""
+"""Restarts of tasks that have created others: what belongs to the generation that ended goes."""
 
 from __future__ import annotations
 

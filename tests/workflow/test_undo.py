@@ -1,7 +1,4 @@
-"""Attempts that fail: what they made is undone where nothing stands on it, and stays elsewhere.
-
-The number of the rule in the design is 17.
-"""
+"""Attempts that fail: what they made is undone where nothing stands on it, and stays elsewhere."""
 
 from __future__ import annotations
 
@@ -311,3 +308,51 @@ def test_in_a_flow_a_closed_place_refuses_what_comes_too_late(play: type[Play]) 
     p.refused("closed", "a", new("M"))
     p.ok("a")
     p.ended("succeeded")
+
+
+# --- what cannot be undone, and what is taken back as if it had never been ---
+
+
+def test_who_is_named_by_a_promise_of_another_stays(play: type[Play]) -> None:
+    """Else nobody could keep it any more: the retry would break a promise of somebody else."""
+    p = open_run(play)
+    p.begin("b")
+    p.grow("a", new("x", key="x", after=("c",)), new("y", key="y", after=("c",)))
+    p.grow("b", c.Promise(text='at least 1 M by "a/x"'))
+    p.fail("a")
+    assert list(p.run.tasks) == ["a", "b", "c", "a/x"]
+    assert p.run.broken is None
+
+
+def test_an_undoing_that_leaves_no_way_to_finish_breaks_the_promise(play: type[Play]) -> None:
+    """What was undone stays so: the run is what its events say, however it ends."""
+    p = play(
+        {"a": "", "b": "a", "c": ""}, options={"a": RETRIED}, promises=("closed",), holes=HOLES
+    )
+    p.begin("a", "c")
+    p.grow("a", new("M"))
+    p.say(c.Promise(text="at least 1 M"))
+    p.say(c.CloseHole(hole="h"))
+    p.fail("a")
+    assert p.broken().text == "at least 1 M"
+    p.stopped("c")
+    p.ended("promise_broken")
+
+
+@pytest.mark.parametrize("later", [0.0, 7.0])
+def test_what_a_refused_batch_had_led_to_is_taken_back(play: type[Play], later: float) -> None:
+    """Tasks behind one that failed come to their end, others wait: none of it has happened."""
+    p = open_run(play)
+    p.fail("c")
+    p.now += later
+    unknown = c.AddEdge(source="a", target="nobody")
+    for first in (
+        c.AddEdge(source="c", target="b"),
+        c.AddEdge(source="a", target="b"),
+        new("M", after=("c",), before=("b",)),
+    ):
+        p.refused("unknown", "a", first, unknown)
+        p.is_(b="ready")
+        assert p.next() == "b"
+    p.recover()
+    p.ok("b")

@@ -318,6 +318,116 @@ def settle(run: str, **options: Any) -> int:
     return act("settle", run, **options)
 
 
+# --- the service --------------------------------------------------------------------------------
+
+_grace = click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="What running tasks get when it is told to stop.",
+)
+
+
+@app.command()
+@click.argument("files", nargs=-1)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8700,
+    show_default=True,
+    metavar="N",
+    help="The port; 0 is any that is free.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Attempts at once; 4 for each CPU, at least 8, if not given.",
+)
+@click.option(
+    "--elsewhere",
+    multiple=True,
+    metavar="NAME",
+    help="A pool or a label whose tasks are left to workers. May be repeated.",
+)
+@click.option("--no-page", is_flag=True, help="Serve REST alone.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2_000.0,
+    show_default=True,
+    metavar="N",
+    help="Requests a second that one client may make.",
+)
+@_grace
+@_store
+@_backend
+@_debug
+def serve(files: tuple[str, ...], **options: Any) -> int:
+    """Run workflows as a service: REST and a live page, with workers elsewhere if wanted.
+
+    FILES are definitions as `run` takes them, and folders of them.  More can be uploaded.
+    """
+    from ._serve import Serving, serve_files
+
+    return serve_files(files, Serving(**options))
+
+
+@app.command()
+@click.option(
+    "--server",
+    metavar="URL",
+    envvar="CALLBOARD_SERVER",
+    show_envvar=True,
+    default="http://127.0.0.1:8700",
+    show_default=True,
+    help="Where `callboard serve` is, or what it is mounted in.",
+)
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    envvar="CALLBOARD_TOKEN",
+    show_envvar=True,
+    help="Who this worker is; in the environment nobody reads it off the process list.",
+)
+@click.option("--label", "labels", multiple=True, metavar="L", help="Only tasks with these labels.")
+@click.option("--pool", "pools", multiple=True, metavar="P", help="Only tasks of these pools.")
+@click.option("--owner", metavar="O", help="The group of workers that it belongs to.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Tasks at once; 4 for each CPU, at least 8, if not given.",
+)
+@click.option("--name", metavar="NAME", help="What the server calls it; made up if not given.")
+@click.option(
+    "--lease",
+    type=click.FloatRange(1, 86_400),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a claim lives if nothing is heard of this worker.",
+)
+@click.option(
+    "--module",
+    "modules",
+    multiple=True,
+    metavar="M",
+    help="A flow.py or module whose @callboard.task functions do the tasks of their label.",
+)
+@_grace
+@_backend
+@_debug
+def worker(**options: Any) -> int:
+    """Do tasks of a server here: those it leaves to workers, and those of your own functions."""
+    from ._worker import Working, work
+
+    return work(Working(**options))
+
+
 # --- the store ----------------------------------------------------------------------------------
 
 

@@ -63,6 +63,8 @@ def _growth(event: Growing, name_of: Callable[[str], str]) -> str:
             return f"hole {hole} narrowed to {shape}, all that can come without a broken promise"
         case ev.HoleLapsed(hole=hole):
             return f"hole {hole} given up: {who}, which was to fill it, did not succeed"
+        case ev.TaskWithdrawn(task=task):
+            return f"{name_of(task)}: withdrawn{by}"
         case ev.PromiseMade(text=said):
             return f"promised{by}: {said}"
         case ev.Styled(target=target, label=label, color=color):

@@ -13,7 +13,7 @@ import anyio
 import attrs
 import click
 
-from .._loading import load
+from .._loading import let_import, load
 from .._workflows import Workflow
 from ..engine import Engine, RunHandle
 from ..storage import RunQuery, Store, open_store
@@ -133,12 +133,6 @@ async def _resume(session: Session, name: str) -> None:
     session.add(await session.engine.resume(name))
 
 
-def let_import(folder: str | None) -> None:
-    """Let functions be found beside the file that names them, as Python does for a script."""
-    if folder is not None and folder not in sys.path:
-        sys.path.insert(0, folder)
-
-
 async def _resume_all(session: Session) -> None:
     """Take up what nobody runs; what is owned or paused is named.
 
@@ -245,7 +239,7 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
     runs: list[Run] = []
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
-            await group.start(listen, lambda: _interrupt(session, scope), session.last_words)
+            await group.start(listen, lambda _: _interrupt(session, scope), session.last_words)
             group.start_soon(session.progress.serve)
             group.start_soon(session.pictures.serve)
             group.start_soon(_tell_blocked, session)

@@ -21,12 +21,15 @@ def _wanted() -> list[signal.Signals]:
 
 
 async def listen(
-    first: Callable[[], None],
+    first: Callable[[signal.Signals], None],
     last_words: Callable[[], None],
+    second: Callable[[], None] | None = None,
     *,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Call ``first`` at the first signal; at the second one end this process where it stands.
+    """Call ``first`` with the first signal; at the second one end this process where it stands.
+
+    With ``second`` that is called at the second one, and the third one ends the process.
 
     That is safe at any moment: it is what a power cut does, too.  The helper that holds the
     processes of the tasks ends them when this process is gone.
@@ -34,14 +37,13 @@ async def listen(
     if sys.platform == "win32":  # There Ctrl-C arrives as KeyboardInterrupt alone.
         task_status.started()
         return
-    asked = False
+    words = [first] if second is None else [first, lambda _: second()]
     with anyio.open_signal_receiver(*_wanted()) as signals:
         task_status.started()
-        async for _ in signals:
-            if asked:
+        async for number in signals:
+            if not words:
                 try:
                     last_words()
                 finally:
                     os._exit(INTERRUPTED)
-            asked = True
-            first()
+            words.pop(0)(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._durations import parse_duration as parse_duration
 from ._expressions import Expressions as Expressions
+from ._files import DEFINITION_ENDINGS as DEFINITION_ENDINGS
 from ._format import build_schema as build_schema
 from ._inputs import check_inputs as check_inputs, parse_input_text as parse_input_text
 from ._loader import load_file as load_file, loads as loads

@@ -153,6 +153,7 @@ WORKFLOW: Final[dict[str, Shape]] = {
     "on_failure": Choice(("stop", "drain", "skip_downstream", "allow_partial")),
     "failure_workflow": Text("a workflow's name or file"),
     "pools": MapOf(Whole(1, 1_000_000)),
+    "max_tasks": Whole(1),
     "output": Json(),
     "flow": Text("a flow, as in A -> B"),
     "owner": Either(MapOf(NAMED), NAMED),

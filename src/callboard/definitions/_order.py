@@ -38,6 +38,7 @@ def assign_ids(drafts: Iterable[Draft]) -> None:
         if not draft.id:
             message = f'no id can be made of the name "{draft.name}"; give the task an id:'
             place.report(draft.line("name"), message)
+            draft.id = _stand_in(draft, ids)
         elif draft.id in ids:
             other = ids[draft.id]
             message = (
@@ -45,9 +46,16 @@ def assign_ids(drafts: Iterable[Draft]) -> None:
                 f'the id "{draft.id}"; give one of them another id:'
             )
             place.report(draft.line("name"), message)
-            draft.id = ""
-        else:
-            ids[draft.id] = draft
+            draft.id = _stand_in(draft, ids)
+        ids[draft.id] = draft
+
+
+def _stand_in(draft: Draft, ids: Mapping[str, Draft]) -> str:
+    """Return an id for a task that got none, so that what names it is not said to be wrong."""
+    name = f"{draft.id}?"
+    while name in ids:
+        name += "?"
+    return name
 
 
 def resolve_needs(drafts: Sequence[Draft], problems: Problems) -> None:

@@ -311,7 +311,7 @@ def load_object(path: str) -> Any:
     if not module_name or "<locals>" in name:
         raise NoExecutor(needs)
     try:
-        found: Any = _module(module_name)
+        found: Any = load_module(module_name)
         for part in name.split("."):
             found = getattr(found, part)
     except (Exception, SystemExit) as error:
@@ -319,7 +319,8 @@ def load_object(path: str) -> Any:
     return found
 
 
-def _module(name: str) -> Any:
+def load_module(name: str) -> Any:
+    """Return a module by its name, or by the path of its file; whatever that raises is raised."""
     if not name.endswith(".py"):
         return importlib.import_module(name)
     main = sys.modules.get("__main__")

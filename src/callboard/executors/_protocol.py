@@ -91,6 +91,10 @@ def _is_fraction(value: float) -> bool:
     return not isinstance(value, bool) and 0 <= value <= 1
 
 
+def _is_stream(value: str) -> bool:
+    return value in ("stdout", "stderr")
+
+
 _ANY = _Field("anything", object)
 _TEXT = _Field("text", str | None)
 _NEEDED_TEXT = _Field("text", str, required=True)
@@ -107,7 +111,11 @@ _TYPES: Mapping[str, Mapping[str, _Field]] = {
         "message": _TEXT,
         "data": _ANY,
     },
-    "log": {"level": _Field("text", str, "info"), "message": _NEEDED_TEXT},
+    "log": {
+        "level": _Field("text", str, "info"),
+        "message": _NEEDED_TEXT,
+        "stream": _Field("stdout or stderr", str | None, check=_is_stream),
+    },
     "heartbeat": {},
     "get": {"task": _NEEDED_TEXT},
     "add_task": {
@@ -117,12 +125,20 @@ _TYPES: Mapping[str, Mapping[str, _Field]] = {
         "before": _TEXTS,
         "into": _TEXT,
         "with": _Field("an object", dict, {}),
+        "refs": _Field("true or false", bool, default=False),
     },
     "add_edge": {"from": _NEEDED_TEXT, "to": _NEEDED_TEXT},
     "promise": {"text": _NEEDED_TEXT},
-    "hole": {"shape": _NEEDED_TEXT, "after": _TEXTS, "before": _TEXTS, "owner": _TEXT},
+    "hole": {
+        "shape": _NEEDED_TEXT,
+        "name": _TEXT,
+        "after": _TEXTS,
+        "before": _TEXTS,
+        "owner": _TEXT,
+    },
     "give": {"hole": _NEEDED_TEXT, "to": _NEEDED_TEXT},
     "close": {"hole": _NEEDED_TEXT},
+    "withdraw": {"task": _NEEDED_TEXT},
     "style": {"task": _TEXT, "edge": _MAYBE_TEXTS, "label": _TEXT, "color": _TEXT},
     "wait": {"input": _Field("a schema", dict | bool, {}), "message": _TEXT},
     "pause": {"message": _TEXT},

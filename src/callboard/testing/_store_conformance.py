@@ -81,6 +81,7 @@ from ..workflow.events import (
     TasksRestarted,
     TasksSettled,
     TaskWaiting,
+    TaskWithdrawn,
     Wait,
 )
 from ._store_conformance_records import RecordConformance
@@ -197,6 +198,7 @@ def every_event(large: int = 200_000) -> Sequence[Event]:
         HoleLeft(at=15.4, hole="h", by="a"),
         HoleNarrowed(at=15.5, hole="h", shape="M?", by="a"),
         HoleLapsed(at=15.6, hole="h", by="a"),
+        TaskWithdrawn(at=15.65, task="a/M-1", by="a"),
         PromiseMade(at=15.7, text="at most 5 M", by="a"),
         Styled(at=15.8, target=("a", "b"), label="then", color="#ff0000", by="a"),
         GrowthUndone(at=15.9, task="a", records=(16, 17)),

@@ -8,3 +8,4 @@ from __future__ import annotations
 
 from ._access import Access as Access, Authorize as Authorize
 from ._app import asgi as asgi
+from ._serve import bound as bound, serve as serve

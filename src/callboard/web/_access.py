@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -53,9 +54,10 @@ class Access:
             if found is None:
                 raise unauthorized("this application does not know who asks")
             return found
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if token:
-            if scheme.lower() != "bearer":
+        given = request.headers.get("authorization")
+        if given is not None:
+            scheme, _, token = given.partition(" ")
+            if scheme.lower() != "bearer" or not token.strip():
                 raise unauthorized("say `Authorization: Bearer TOKEN`")
             known = await self.lookup(token.strip())
             if known is None:
@@ -99,20 +101,25 @@ def is_local(request: Request) -> bool:
     return client is not None and _is_loopback(client.host) and _is_loopback(_host(request))
 
 
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\\\[\]]+)(?::[0-9]*)?")
+
+
 def _host(request: Request) -> str:
-    try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-    except ValueError:
-        return ""
+    """Return the name or address that a request was meant for; nothing if it is not one alone."""
+    found = _HOST.fullmatch(request.headers.get("host", ""))
+    return "" if found is None else found[1].strip("[]").lower()
 
 
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
         return False
+    # A socket for both families gives an IPv4 address as one of IPv6.
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def check_site(request: Request) -> None:

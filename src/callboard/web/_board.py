@@ -168,11 +168,16 @@ def _lease(call: Call[Any], claim: Claim) -> dict[str, Any]:
     lease = claim.lease
     does: dict[str, Any] | None = None
     if call.engine.tree.is_elsewhere(lease.spec):
+        options = lease.spec.options
         does = {
             "kind": lease.spec.kind,
             "config": dict(lease.config),
             "env": None if lease.env is None else dict(lease.env),
             "folder": lease.workflow.folder,
+            "cwd": options.cwd,
+            "stop": {"grace": options.stop.grace, "term": options.stop.term},
+            # They are in what it is given anyway; so it can keep them out of what it tells.
+            "secrets": list(lease.secrets),
         }
     return lease_view(claim, does=does)
 

@@ -57,12 +57,12 @@ class Answer:
     Attributes:
         about: When it does.
         schema: The JSON that it holds; None for no body.
-        media: What the body is.
+        media: What the body is, or what it may be.
     """
 
     about: str
     schema: Schema | None = None
-    media: str = "application/json"
+    media: str | tuple[str, ...] = "application/json"
 
 
 @attrs.frozen(eq=False)

@@ -232,8 +232,8 @@ class _Graph:
                 continue
             label = "" if edge.label is None else f'label="{_box(edge.label)}" '
             ends = f"{numbers[edge.source]} -> {numbers[edge.target]}"
-            # Its number is the only word that the output repeats.
-            said.append(f"  {ends} [{label}color=e{number}]")
+            # Its number as a colour: the only word of an edge that the output repeats.
+            said.append(f'  {ends} [{label}color="#{number:06x}"]')
         return "\n".join([*said, "}", ""])
 
     def to_json(self, layout: Layout) -> dict[str, Any]:
@@ -413,7 +413,7 @@ def _parsed(plain: str) -> Layout:
                     if len(rest) > len(("style", "color"))
                     else None
                 )
-                lines[int(rest[-1][1:])] = found, at
+                lines[int(rest[-1].strip('"')[1:], 16)] = found, at
             case _:
                 pass
     return Layout(width, height, places, lines)

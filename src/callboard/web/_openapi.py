@@ -78,15 +78,15 @@ def _operation(each: Endpoint, bodies: dict[str, Any]) -> dict[str, Any]:
 # --- what goes in ---------------------------------------------------------------------------------
 
 
+_PART: Final = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
+_PATH_SCHEMAS: Final = {"task": {"type": "string", "minLength": 1}}
+"""Only ids of tasks hold slashes, percent-encoded."""
+
+
 def _parameters(each: Endpoint) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in each.path.split("/") if part.startswith("{")]
     found: list[dict[str, Any]] = [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "string", "minLength": 1},
-        }
+        {"name": name, "in": "path", "required": True, "schema": _PATH_SCHEMAS.get(name, _PART)}
         for name in names
     ]
     found += [_parameter(param) for param in each.query]
@@ -126,6 +126,7 @@ def _body(each: Endpoint, cls: type[Any], bodies: dict[str, Any]) -> dict[str, A
     if cls is bytes:
         content: dict[str, Any] = {media: {"schema": {}} for media in TEXT_TYPES}
     else:
+        assert cls.__name__ not in schemas.COMPONENTS, f"two schemas are called {cls.__name__}"
         bodies[cls.__name__] = _schema_of(cls)
         content = {"application/json": {"schema": schemas.ref(cls.__name__)}}
     return {"required": each.body_required, "content": content}
@@ -184,10 +185,9 @@ def _responses(each: Endpoint) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, answer in each.answers.items():
         told: dict[str, Any] = {"description": answer.about}
-        if answer.schema is not None:
-            told["content"] = {answer.media: {"schema": answer.schema}}
-        elif answer.media != "application/json":
-            told["content"] = {answer.media: {"schema": {}}}
+        if answer.schema is not None or answer.media != "application/json":
+            media = (answer.media,) if isinstance(answer.media, str) else answer.media
+            told["content"] = {each: {"schema": answer.schema or {}} for each in media}
         found[str(status)] = told
     for status in sorted({*_ALWAYS, *each.problems, *_by_kind(each)} - set(each.answers)):
         found[str(status)] = {
@@ -198,7 +198,7 @@ def _responses(each: Endpoint) -> dict[str, Any]:
 
 
 def _by_kind(each: Endpoint) -> set[int]:
-    found: set[int] = set()
+    found: set[int] = {404} if "{" in each.path else set()
     if each.role is not None:
         found |= {401, 403}
     if each.method != "GET":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -11,15 +11,7 @@ from .._drawing import FORMATS, can_draw, draw
 from ..workflow import Picture, Run, UsageError, picture
 from ._endpoint import Call
 from ._problems import Problem
-
-_MEDIA: Final = {
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "pdf": "application/pdf",
-    "dot": "text/vnd.graphviz",
-    "mmd": "text/vnd.mermaid",
-    "json": "application/json",
-}
+from ._schemas import PICTURES
 
 
 async def picture_response(run: Run, call: Call[Any]) -> Response:
@@ -47,4 +39,4 @@ async def drawn(shown: Picture, kind: str) -> Response:
         body = msgspec.json.encode(shown.to_json())
     else:
         body = (shown.to_mermaid() if kind == "mmd" else shown.to_dot()).encode()
-    return Response(body, headers=headers, media_type=_MEDIA[kind])
+    return Response(body, headers=headers, media_type=PICTURES[kind])

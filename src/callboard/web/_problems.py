@@ -87,7 +87,7 @@ _STATUS: Final[Mapping[str, int]] = {"unknown": 404, "forbidden": 403}
 _KINDS: Final[Sequence[tuple[type[CallboardError], int, str]]] = (
     (RunExists, 409, "exists"),
     (UsageError, 400, "usage"),
-    (UnknownRun, 404, "unknown"),
+    (UnknownRun, 404, "unknown_run"),
     (UnknownRecord, 404, "unknown"),
     (PromiseBroken, 409, "promise_broken"),
     (RunOwned, 409, "owned"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from functools import cache
-from typing import Any, Final, TypeVar, cast, get_origin
+from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -142,10 +143,11 @@ async def _raw(request: Request, limit: int) -> bytes:
         raise _too_large(limit)
     found = bytearray()
     try:
-        async for chunk in request.stream():
-            found += chunk
-            if len(found) > limit:
-                raise _too_large(limit)
+        async with aclosing(request.stream()) as chunks:
+            async for chunk in chunks:
+                found += chunk
+                if len(found) > limit:
+                    raise _too_large(limit)
     except ClientDisconnect as gone:
         raise Problem(400, "the request ended before its body did", kind="invalid") from gone
     return bytes(found)
@@ -193,6 +195,7 @@ def _converter() -> cattrs.Converter:
         converter.register_structure_hook(cls, _strictly(cls, words))
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook_func(lambda cls: _is_of(cls, dict), _object)
+    converter.register_structure_hook_func(lambda cls: _is_of(cls, Literal), _one_of)
     converter.register_structure_hook_factory(
         lambda cls: _is_of(cls, list), lambda cls: _listed(cls, converter)
     )
@@ -202,7 +205,7 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _is_of(hint: Any, cls: type[Any]) -> bool:
+def _is_of(hint: Any, cls: Any) -> bool:
     return get_origin(hint) is cls
 
 
@@ -221,6 +224,13 @@ def _float(value: Any, _: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
     return float(value)
+
+
+def _one_of(value: Any, cls: Any) -> Any:
+    choices = get_args(cls)
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}, not {value!r}")
+    return value
 
 
 def _listed(cls: Any, converter: cattrs.Converter) -> Any:
@@ -261,9 +271,8 @@ def _words(error: BaseException, path: str) -> list[str]:
                 f"{inside}unknown key {name!r}; known here: {known}"
                 for name in sorted(map(str, extra))
             ]
-        case KeyError(args=(name, *_)):
-            inside = f"{path}." if path else ""
-            return [f"{inside}{name} is missing"]
+        case KeyError():
+            return [f"{path} is missing"]
         case StructureHandlerNotFoundError() | TypeError():
             return [f"{where}has a wrong type"]
         case _:

@@ -44,9 +44,17 @@ async def _list(call: Call[None]) -> Response:
 async def _get(call: Call[None]) -> Response:
     run = await (await call.engine.get(call.path["run"])).run()
     etag = f'"{run.version}"'
-    if call.request.headers.get("if-none-match") == etag:
+    if matches(call.request.headers.get("if-none-match"), etag):
         return Response(status_code=304, headers={"etag": etag})
     return json_response(run_view(run, brief=call.query["brief"]), headers={"etag": etag})
+
+
+def matches(given: str | None, etag: str) -> bool:
+    """Whether ``If-None-Match`` names a version, as one of several, weakly, or as any."""
+    if given is None:
+        return False
+    names = [each.strip().removeprefix("W/") for each in given.split(",")]
+    return etag in names or names == ["*"]
 
 
 async def _events(call: Call[None]) -> Response:
@@ -119,7 +127,7 @@ async def _start(call: Call[Start]) -> Response:
 
 
 @attrs.frozen(kw_only=True)
-class Reason:
+class Cancelling:
     """Why; the run keeps it."""
 
     reason: str = "cancelled"
@@ -153,7 +161,7 @@ async def _unpause(call: Call[None]) -> Response:
     return await _said(call, c.Unpause(by=call.by))
 
 
-async def _cancel(call: Call[Reason]) -> Response:
+async def _cancel(call: Call[Cancelling]) -> Response:
     return await _said(call, c.Cancel(reason=call.body.reason, by=call.by))
 
 
@@ -275,7 +283,7 @@ ENDPOINTS: Final = (
     ),
     _act("pause", "Start nothing more until it is unpaused; what runs goes on.", _pause),
     _act("unpause", "Start tasks again.", _unpause),
-    _act("cancel", "Stop all that runs and end the run as cancelled.", _cancel, Reason),
+    _act("cancel", "Stop all that runs and end the run as cancelled.", _cancel, Cancelling),
     _act("promise", "Promise how the graph may still grow.", _promise, PromiseText),
     Endpoint(
         method="GET",
@@ -307,11 +315,11 @@ ENDPOINTS: Final = (
         handler=_picture,
         tag=_TAG,
         query=(
-            Param("format", "The format.", default="svg", choices=schemas.PICTURE_FORMATS),
+            Param("format", "The format.", default="svg", choices=tuple(schemas.PICTURES)),
             _AT,
             Param("unfold", "Also draw how this hole may be filled; `all` is each.", "texts", ()),
         ),
-        answers={200: Answer(about="The picture.", media="image/svg+xml")},
+        answers={200: Answer(about="The picture.", media=tuple(schemas.PICTURES.values()))},
         problems=(404, 501),
     ),
     Endpoint(

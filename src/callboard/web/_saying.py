@@ -176,18 +176,20 @@ class _Speaker:
 
     def _line(self, claim: Claim, said: Message) -> LogLine:
         lease, fields = claim.lease, said.fields
-        data: Json = (
-            {"level": fields["level"]}
-            if said.type == "log"
-            else {"fraction": fields["fraction"], "data": fields["data"]}
-        )
+        stream, data = said.type, None
+        if said.type == "progress":
+            data = {"fraction": fields["fraction"], "data": fields["data"]}
+        elif fields["stream"] is None:
+            data = {"level": fields["level"]}
+        else:
+            stream = fields["stream"]
         return LogLine(
             run=lease.run,
             task=lease.task,
             generation=lease.generation,
             attempt=lease.attempt,
             at=self._engine.tree.clock.wall(),
-            stream=said.type,
+            stream=stream,
             text=lease.mask(fields["message"] or ""),
             data=data,
         )

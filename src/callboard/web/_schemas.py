@@ -16,7 +16,15 @@ FLAG: Final[Schema] = {"type": "boolean"}
 TIME: Final[Schema] = {"type": ["string", "null"], "format": "date-time"}
 ANY: Final[Schema] = {}
 OBJECT: Final[Schema] = {"type": "object"}
-PICTURE_FORMATS: Final = ("svg", "png", "pdf", "dot", "mmd", "json")
+PICTURES: Final[Mapping[str, str]] = {
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "pdf": "application/pdf",
+    "dot": "text/vnd.graphviz",
+    "mmd": "text/vnd.mermaid",
+    "json": "application/json",
+}
+"""The formats of pictures, and what they are on the wire."""
 
 
 def obj(properties: Mapping[str, Schema], *, optional: tuple[str, ...] = ()) -> Schema:
@@ -259,6 +267,9 @@ _LEASE: Final = obj(
                         "config": OBJECT,
                         "env": {"type": ["object", "null"]},
                         "folder": MAYBE_TEXT,
+                        "cwd": MAYBE_TEXT,
+                        "stop": obj({"grace": {"type": "number"}, "term": {"type": "number"}}),
+                        "secrets": array(TEXT),
                     }
                 ),
             ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import msgspec
 from starlette.responses import StreamingResponse
+from starlette.types import Send
 
 from .._following import changes_of
 from ..storage import RunQuery
@@ -65,8 +66,18 @@ def _sse(name: str | None, data: Any, number: int | None = None) -> bytes:
     return b"\n".join(lines) + b"\n\n"
 
 
+class _Stream(StreamingResponse):
+    """Leaves what it was made of when its client hangs up, and not when memory is tidied."""
+
+    async def stream_response(self, send: Send) -> None:
+        chunks = self.body_iterator
+        assert isinstance(chunks, AsyncGenerator)
+        async with aclosing(chunks):
+            await super().stream_response(send)
+
+
 def _stream(engine: Engine, chunks: AsyncGenerator[bytes]) -> StreamingResponse:
-    return StreamingResponse(
+    return _Stream(
         _beating(engine, chunks),
         media_type="text/event-stream",
         headers={"cache-control": "no-store", "x-accel-buffering": "no"},

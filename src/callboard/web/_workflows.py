@@ -149,10 +149,10 @@ ENDPOINTS: Final = (
         handler=_picture,
         tag=_TAG,
         query=(
-            Param("format", "The format.", default="svg", choices=schemas.PICTURE_FORMATS),
+            Param("format", "The format.", default="svg", choices=tuple(schemas.PICTURES)),
             _VERSION,
         ),
-        answers={200: Answer(about="The picture.", media="image/svg+xml")},
+        answers={200: Answer(about="The picture.", media=tuple(schemas.PICTURES.values()))},
         problems=(404, 409, 501),
     ),
     Endpoint(

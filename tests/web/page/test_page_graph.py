@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 import callboard as cb
@@ -182,3 +184,19 @@ async def test_without_a_drawing_program_the_answer_says_what_to_do(
             await Graphs().of(await handle.run())
         assert raised.value.status == 501
         await handle.cancel_and_wait()
+
+
+SCRIPT = """
+import anyio
+from callboard._drawing import lay_out
+
+print("begins", flush=True)
+print(anyio.run(lay_out, "digraph { a -> b }").splitlines()[-1])
+"""
+
+
+async def test_a_script_that_guards_nothing_is_run_once(tmp_path: Path) -> None:
+    file = tmp_path / "app.py"
+    file.write_text(SCRIPT, "utf-8")
+    done = await anyio.run_process([sys.executable, str(file)])
+    assert done.stdout.decode().split() == ["begins", "stop"]

@@ -13,7 +13,7 @@ from ._callboard_helper.wire import Message
 from ._command import Exit, ProcessLost
 from ._streams import InputStream, OutputStream
 
-_KILL_SECONDS = 10.0
+_KILL_SECONDS = 30.0  # what was killed ends, but a machine with much else to do takes its time
 
 Send = Callable[[Message], Awaitable[None]]
 

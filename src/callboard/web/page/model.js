@@ -67,8 +67,8 @@ export class RunModel {
     try {
       graph = await this.ask(["graph"], { query: { fold: this.each ? "false" : null } });
     } catch (error) {
-      if (error.status !== 501) throw error;
-      this.drawable = false;
+      if (error.name === "AbortError" || this.graph || error.status === 0) throw error;
+      this.drawable = error.status !== 501;
       this.heard.noGraph(error);
       return;
     }

@@ -73,7 +73,7 @@ class RunView {
     this.list = new TaskList({ open: (each) => this.open(each), filtered: () => this.pressChips() });
     this.events = eventList({ go: (n) => this.timeline.set(n >= this.model.last ? null : n) });
     this.banner = h("p", { class: "past", hidden: true }, "You see the run as it was. ", button("Back to now", () => this.timeline.set(null), { class: "link" }));
-    this.drawing = h("p", { class: "drawing" }, "The graph is being laid out…");
+    this.drawing = h("div", { class: "drawing" }, "The graph is being laid out…");
     this.graph.element.append(this.drawing);
     const inside = { graph: this.graph.element, tasks: this.list.element, events: this.events.element, logs: h("div", { class: "all-logs" }) };
     for (const [key, title] of Object.entries(TABS)) this.addTab(key, title, inside[key]);
@@ -127,9 +127,16 @@ class RunView {
     this.shell.fail(error);
   }
 
+  /** Shows the list where the graph could not be laid out; something else may be tried again. */
   noGraph(error) {
-    this.pages.graph.replaceChildren(h("div", { class: "empty" }, h("p", {}, error.message), button("Show the tasks as a list", () => this.show("tasks"))));
-    this.show("tasks");
+    const again = button("Try again", () => {
+      this.drawing.remove();
+      this.model.loadGraph().catch((wrong) => this.fail(wrong));
+    });
+    this.drawing.className = "drawing empty";
+    this.drawing.replaceChildren(h("p", {}, error.message), button("Show the tasks as a list", () => this.show("tasks")), this.model.drawable ? again : "");
+    this.graph.element.append(this.drawing);
+    if (this.tab === "graph") this.show("tasks");
   }
 
   // --- the address
