@@ -19,14 +19,14 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def program() -> Callable[[str], str]:
     """Give a function that finds a program by its name, and skips the test where there is none.
 
-    Where ``CALLBOARD_TESTS_REQUIRE`` names it, as in CI, that is a failure.
+    Where ``TESTS_REQUIRE`` names it, as in CI, that is a failure.
     """
 
     def find(name: str) -> str:
         found = shutil.which(name)
         if found is not None:
             return found
-        if name in os.environ.get("CALLBOARD_TESTS_REQUIRE", "").split():
+        if name in os.environ.get("TESTS_REQUIRE", "").split():
             pytest.fail(f"{name} is required here and was not found")
         pytest.skip(f"needs {name}")
 

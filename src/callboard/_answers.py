@@ -1,4 +1,7 @@
-"""Whether an answer fits the JSON Schema that its question came with: what forms use of it."""
+"""Whether an answer fits the JSON Schema that its question came with: what forms use of it.
+
+Tasks bring schemas, too, and whatever is in them: a rule that is none is left out.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +38,16 @@ def problems_of(schema: Any, value: Any, what: str) -> list[str]:
         return []
     rules = cast("Mapping[str, Any]", schema)
     wanted = rules.get("type")
-    types = [wanted] if isinstance(wanted, str) else list(wanted or ())
+    types = [wanted] if isinstance(wanted, str) else _texts(wanted)
     if types and not any(_TYPES[each](value) for each in types if each in _TYPES):
         return [f"{what} must be {' or '.join(types)}, not {_name(value)}"]
     found: list[str] = []
     choices = rules.get("enum")
-    if choices is not None and value not in choices:
-        found.append(f"{what} must be one of {', '.join(map(repr, choices))}")
+    if isinstance(choices, list | tuple) and value not in choices:
+        found.append(f"{what} must be one of {', '.join(map(repr, cast('list[Any]', choices)))}")
     for word, bad in (("minimum", _below), ("maximum", _above)):
-        if word in rules and _TYPES["number"](value) and bad(value, rules[word]):
+        number = _TYPES["number"]
+        if number(rules.get(word)) and number(value) and bad(value, rules[word]):
             found.append(
                 f"{what} must be {'at least' if word == 'minimum' else 'at most'} {rules[word]}"
             )
@@ -55,6 +59,11 @@ def problems_of(schema: Any, value: Any, what: str) -> list[str]:
     return found
 
 
+def _texts(given: Any) -> list[str]:
+    items = cast("list[Any]", given) if isinstance(given, list | tuple) else ()
+    return [each for each in items if isinstance(each, str)]
+
+
 def _below(value: float, limit: float) -> bool:
     return value < limit
 
@@ -64,8 +73,13 @@ def _above(value: float, limit: float) -> bool:
 
 
 def _object_problems(rules: Mapping[str, Any], value: dict[str, Any], what: str) -> list[str]:
-    found = [f"{what} lacks {name!r}" for name in rules.get("required", ()) if name not in value]
-    properties = rules.get("properties", {})
+    found = [
+        f"{what} lacks {name!r}" for name in _texts(rules.get("required")) if name not in value
+    ]
+    given = rules.get("properties")
+    properties: Mapping[str, Any] = (
+        cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    )
     for name, each in value.items():
         if name in properties:
             found += problems_of(properties[name], each, f"{what}.{name}")

@@ -86,8 +86,7 @@ async def trial(
         await _begun(folder, first)
         with anyio.move_on_after(after):
             await _ended(first)
-        if first.poll() is None:
-            os.kill(first.pid, signal.SIGKILL)
+        first.kill()  # nothing, if it ended meanwhile
     await _ended(first)
     if first.returncode not in (-signal.SIGKILL, 0):
         raise BrokenPromise(

@@ -18,7 +18,7 @@ FOR_FILES_AND_SHELLS = {
 }
 FOR_STORES = {"aiosqlite", "sqlite3", "_sqlite3", "cattrs", "msgspec"}
 EXTRAS = {
-    *("starlette", "hypercorn", "httpx2", "httpx", "websockets", "cronsim"),
+    *("starlette", "anycorn", "httpx2", "httpx", "websockets", "cronsim"),
     *("psycopg", "nats", "prometheus_client", "opentelemetry", "pydantic"),
 }
 FOR_TESTS = {"pytest", "_pytest", "hypothesis", "unittest"}

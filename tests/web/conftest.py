@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def within(engine: cb.Engine, *, client: str = "127.0.0.1", **options: Any) -> C
 
 
 @asynccontextmanager
-async def served(engine: cb.Engine, **options: Any) -> AsyncIterator[Client]:
+async def served(engine: cb.Engine, **options: Any) -> AsyncGenerator[Client]:
     """Serve an engine on a port of this machine, and give a client of it."""
     options.setdefault("page", False)
     until = anyio.Event()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 import anyio
-import anyio.abc
-import anyio.lowlevel
-import anyio.streams.memory
 import attrs
 import httpx2
 import msgspec
@@ -118,7 +115,7 @@ def task_path(run: str, task: str, act: str = "") -> str:
 @asynccontextmanager
 async def serving(
     store: str, *texts: str, asgi: Mapping[str, Any] | None = None, **options: Any
-) -> AsyncIterator[Service]:
+) -> AsyncGenerator[Service]:
     """Open an engine that knows these definitions, and give its service."""
     flows = [spec(text) for text in texts]
     async with (
@@ -220,6 +217,8 @@ class Listener:
         found: list[Said] = []
         while not found or found[-1].event != event:
             found.append(await self.next())
+            beats = sum(each.comment is not None for each in found)
+            assert beats < 20, f"{event} does not come"
         return found
 
     async def is_over(self) -> bool:
@@ -232,7 +231,7 @@ class Listener:
 @asynccontextmanager
 async def listening(
     app: Any, path: str, *, headers: Mapping[str, str] | None = None, body: bytes = b""
-) -> AsyncIterator[Listener]:
+) -> AsyncGenerator[Listener]:
     """Ask an application for something that goes on, and hang up at the end."""
     accept = {"accept": "text/event-stream", **(headers or {})}
     listener = Listener(app, f"/api/v1{path}", accept, body)

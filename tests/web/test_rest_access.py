@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Mount
 
 import callboard as cb
-from callboard.registry import Who
-from callboard.web import _endpoint, _endpoints
+from callboard.web import Who, _endpoint, _endpoints
 
 from .conforming import conforms
 from .conftest import within

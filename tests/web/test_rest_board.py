@@ -93,6 +93,12 @@ async def test_claims_by_label_pool_topic_and_job(store: str) -> None:
         assert (lease["run"], lease["topic"]) == ("other", "t")
 
 
+async def test_a_whole_number_may_be_written_with_a_point(store: str) -> None:
+    async with serving(store, MANY) as service:
+        await service.start("many")
+        assert tasks(await service.claim(max=2.0)) == ["b", "c"]
+
+
 async def test_no_more_are_claimed_than_asked_for(store: str) -> None:
     async with serving(store, MANY) as service:
         await service.start("many")

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from callboard.registry import Who
+from callboard.web import Who
 
 from .service import ONE, Service, serving, task_path
 

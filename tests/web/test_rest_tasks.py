@@ -99,6 +99,40 @@ async def test_a_task_with_what_its_progress_told_folded_over_its_inputs(store: 
         assert (await service.get(path))["data"] == task["data"]
 
 
+async def test_data_is_folded_from_every_line(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callboard.web._tasks._LINES_AT_ONCE", 3)
+    async with serving(store, "workflow: w\ntasks: [{name: work, external: {}}]") as service:
+        run = await service.start("w")
+        lease = await service.one()
+        told = [{"type": "progress", "data": {str(n): n, "last": n}} for n in range(7)]
+        await service.say(lease["fence"], 0, *told)
+        data = (await service.get(task_path(run, "work")))["data"]
+        assert data == {**{str(n): n for n in range(7)}, "last": 6}
+
+
+async def test_inputs_are_shown_as_the_task_gets_them_without_secrets(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIN", "1234")
+    text = """
+workflow: w
+inputs: {disk: {type: string}}
+tasks:
+  - {name: a, external: {}, with: {disk: "${{ inputs.disk }}", pin: "${{ secrets.PIN }}"}}
+  - {name: b, needs: [a], external: {}, with: {size: "${{ tasks.a.output.size }}"}}
+"""
+    async with serving(store, text) as service:
+        run = await service.start("w", inputs={"disk": "sda"})
+        path = task_path(run, "b")
+        assert (await service.get(path))["inputs"] == {"size": "${{ tasks.a.output.size }}"}
+        lease = await service.one()
+        assert lease["inputs"] == {"disk": "sda", "pin": "1234"}
+        shown = await service.get(task_path(run, "a"))
+        assert shown["inputs"] == shown["data"] == {"disk": "sda", "pin": "***"}
+        await service.succeed(lease, {"size": 7})
+        assert (await service.get(path))["inputs"] == {"size": 7}
+
+
 async def test_a_restart_begins_the_data_anew(store: str) -> None:
     text = "workflow: w\ntasks: [{name: work}, {name: more}]"
     async with serving(store, text) as service:
@@ -169,6 +203,19 @@ async def test_ids_with_every_sign_are_found_in_paths(store: str) -> None:
             shown = await service.post(task_path(handle.id, name, "/settle"), body)
             assert (shown["id"], shown["output"]) == (name, name)
         assert (await handle.result()).state == "succeeded"
+
+
+async def test_what_can_be_done_is_not_looked_at() -> None:
+    flow = WorkflowSpec(
+        name="w", tasks=tuple(TaskSpec(id=each, name=each, kind="step") for each in ("a", "answer"))
+    )
+    async with serving("memory:") as service:
+        run = (await service.engine.start(flow)).id
+        for act in ("restart", "answer", "settle"):
+            response = await service.answer("GET", f"/runs/{run}/tasks/a/{act}")
+            assert response.status_code == 405
+            assert response.headers["allow"] == "POST"
+        assert (await service.get(f"/runs/{run}/tasks/answer"))["id"] == "answer"
 
 
 async def test_tasks_that_a_worker_created_are_found_by_their_paths(store: str) -> None:

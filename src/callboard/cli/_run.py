@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +241,7 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
     runs: list[Run] = []
     async with anyio.create_task_group() as group:
         with anyio.CancelScope() as scope:
-            await group.start(listen, lambda _: _interrupt(session, scope), session.last_words)
+            await group.start(listen, partial(_interrupt, session, scope), session.last_words)
             group.start_soon(session.progress.serve)
             group.start_soon(session.pictures.serve)
             group.start_soon(_tell_blocked, session)
@@ -269,7 +271,7 @@ async def _tell_blocked(session: Session) -> None:
         await anyio.sleep(LOOK_SECONDS)
 
 
-def _interrupt(session: Session, scope: anyio.CancelScope) -> None:
+def _interrupt(session: Session, scope: anyio.CancelScope, _: signal.Signals) -> None:
     session.interrupted = True
     session.say("stopping in order; once more stops at once")
     scope.cancel()

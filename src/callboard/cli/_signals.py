@@ -37,13 +37,18 @@ async def listen(
     if sys.platform == "win32":  # There Ctrl-C arrives as KeyboardInterrupt alone.
         task_status.started()
         return
-    words = [first] if second is None else [first, lambda _: second()]
+    words: list[Callable[[], None]] = [] if second is None else [second]
+    asked = False
     with anyio.open_signal_receiver(*_wanted()) as signals:
         task_status.started()
         async for number in signals:
-            if not words:
+            if not asked:
+                asked = True
+                first(number)
+            elif words:
+                words.pop()()
+            else:
                 try:
                     last_words()
                 finally:
                     os._exit(INTERRUPTED)
-            words.pop(0)(number)

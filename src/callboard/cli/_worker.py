@@ -61,7 +61,7 @@ async def _work(working: Working) -> int:
     limit = working.concurrency or max(8, 4 * (os.cpu_count() or 1))
     name = working.name or f"{socket.gethostname()}-{os.getpid()}"
     numbers: list[signal.Signals] = []
-    async with Client(working.server, working.token, connections=2 * limit + 2) as client:
+    async with Client(working.server, working.token or None, connections=2 * limit + 2) as client:
         client.http.on_away, client.http.on_back = _away_and_back(working.server)
         worker = Worker(
             client,

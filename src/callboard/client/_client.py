@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote
-from weakref import WeakSet
 
 import attrs
 import httpx2
 import msgspec
 
 from .._values import encode
-from ..workflow import RunState, TaskState
+from ..workflow import Refused, RunExists, RunState, TaskState
 from ._http import Http, value_of
 from ._lease import ClientLease
 from ._records import (
@@ -81,7 +80,6 @@ class Client:
         connections: int = 100,
     ) -> None:
         self.http = Http(url, token, patience, transport, connections)
-        self._streams: WeakSet[Stream[Any]] = WeakSet()
 
     async def __aenter__(self) -> Self:
         await self.http.__aenter__()
@@ -93,8 +91,6 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for stream in list(self._streams):
-            await stream.aclose()
         await self.http.__aexit__(kind, error, trace)
 
     async def status(self) -> dict[str, Json]:
@@ -166,6 +162,7 @@ class Client:
 
         Raises:
             DefinitionError, UsageError: the inputs are wrong, or there is no such workflow.
+            RunExists: the id is taken.
             Refused: there is a run with this key.
         """
         asked = {
@@ -180,7 +177,12 @@ class Client:
         if key is not None:
             body |= {"key": key, "on_existing": on_existing}
         again = key is not None and on_existing == "existing"
-        response = await self.http.call("POST", "/api/v1/runs", body=body, again=again)
+        try:
+            response = await self.http.call("POST", "/api/v1/runs", body=body, again=again)
+        except Refused as refused:
+            if refused.kind == "exists" and run_id is not None:
+                raise RunExists(run_id) from refused
+            raise
         return value_of(response, RunItem)
 
     async def runs(
@@ -293,12 +295,12 @@ class Client:
             after: The number of the last line that is not wanted.
         """
         query = {"task": task}
-        return self._stream(f"{_run(run)}/logs", query, after, lambda _, each: _made(each, Line))
+        return self._stream(f"{_run(run)}/logs", query, after, _line)
 
-    def _stream(self, path: str, query: Mapping[str, Any], after: int, read: Any) -> Stream[Any]:
-        stream = Stream[Any](self.http, path, query, after, read)
-        self._streams.add(stream)
-        return stream
+    def _stream(
+        self, path: str, query: Mapping[str, Any], after: int, read: Callable[[int, Any], _T]
+    ) -> Stream[_T]:
+        return Stream(self.http, path, query, after, read)
 
     async def why(self, run: str, task: str | None = None) -> list[Reason]:
         """Tell of each task that is not running (or of one task) why it is not."""
@@ -479,6 +481,10 @@ class Client:
 
 def _event(number: int, said: dict[str, Any]) -> Event:
     return Event(number=number, kind=str(said["kind"]), fields=said)
+
+
+def _line(_: int, said: dict[str, Any]) -> Line:
+    return _made(said, Line)
 
 
 def _made(value: Any, of: type[_T]) -> _T:

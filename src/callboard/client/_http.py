@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import anyio
 import httpx2
@@ -55,6 +55,14 @@ class Backoff:
         return True
 
 
+class Closable(Protocol):
+    """What holds a connection, and must be closed before the client is."""
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        ...
+
+
 class Http:
     """One server.
 
@@ -78,6 +86,7 @@ class Http:
             raise UsageError(f"a server's URL begins with http:// or https://, not {url!r}")
         self.url = url.rstrip("/")
         self.patience = patience
+        self.streams: set[Closable] = set()
         self.on_away: Callable[[Exception], object] = _nobody
         self.on_back: Callable[[], object] = _nobody
         self._client = httpx2.AsyncClient(
@@ -103,6 +112,8 @@ class Http:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        for each in list(self.streams):
+            await each.aclose()
         await self._client.__aexit__(kind, error, trace)
 
     async def call(

@@ -170,9 +170,9 @@ class ClientLease(AsyncVerbs):
             StaleFence: the claim has ended before the block was left; the block was cancelled.
         """
         failure: Exception | None = None
+        work = self._work = anyio.CancelScope()
         async with anyio.create_task_group() as group:
-            with anyio.CancelScope() as work:
-                self._work = work
+            with work:
                 group.start_soon(self._speaker.keep_alive)
                 try:
                     yield self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
@@ -94,6 +95,7 @@ class Stream(Generic[_T]):
 
     async def _opened(self) -> AsyncGenerator[str, None]:
         self._response = await self._http.open(self._path, self._query, self._last)
+        self._http.streams.add(self)
         # Its type does not say so, and yet it is one: what is left early has to be closed.
         lines = cast("AsyncGenerator[str, None]", self._response.aiter_lines())
         self._lines = lines
@@ -101,12 +103,18 @@ class Stream(Generic[_T]):
 
     async def aclose(self) -> None:
         """Hang up; what is asked for afterwards begins behind what was given."""
+        self._http.streams.discard(self)
         lines, self._lines = self._lines, None
         response, self._response = self._response, None
-        with anyio.CancelScope(shield=True):
-            if lines is not None:
-                await lines.aclose()
-            if response is not None:
+        if lines is not None:
+            # Closing it would leave those within it that it reads from; an error in the innermost
+            # one ends them all.
+            with suppress(httpx2.TransportError), anyio.CancelScope() as scope:
+                scope.cancel()
+                async for _ in lines:
+                    pass
+        if response is not None:
+            with anyio.CancelScope(shield=True):
                 await response.aclose()
 
     async def __aenter__(self) -> Self:

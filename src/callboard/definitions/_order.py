@@ -159,12 +159,15 @@ def invert(needs: Needs) -> dict[str, list[str]]:
 
 
 def ancestors(task: str, needs: Needs) -> set[str]:
-    """Give all the tasks that a task runs after, directly or not."""
+    """Give all the tasks that a task runs after, directly or not.
+
+    Where the definition has other faults, one of them may be no task: nothing is before that.
+    """
     found: set[str] = set()
-    open_tasks = list(needs[task])
+    open_tasks = list(needs.get(task, ()))
     while open_tasks:
         current = open_tasks.pop()
         if current not in found:
             found.add(current)
-            open_tasks.extend(needs[current])
+            open_tasks.extend(needs.get(current, ()))
     return found

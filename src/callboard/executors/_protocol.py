@@ -145,8 +145,12 @@ _TYPES: Mapping[str, Mapping[str, _Field]] = {
     "again": {"task": _NEEDED_TEXT},
     "batch": {"commands": _Field("a list of messages", list, required=True)},
 }
-_NOT_IN_A_BATCH = {"success", "error", "not_ready", "wait", "pause", "get", "batch"}
+_IN_A_BATCH = {"add_task", "add_edge", "promise", "hole", "give", "close", "style", "again"}
 _WANT_A_REPLY = {"get"}
+
+
+TYPES = tuple(_TYPES)
+"""The sorts of messages."""
 
 
 # Reading -----------------------------------------------------------------------------------------
@@ -238,7 +242,7 @@ def _commands(given: Sequence[Any]) -> tuple[Message, ...]:
     for number, item in enumerate(given):
         try:
             command = _message(_object(item))
-            if command.type in _NOT_IN_A_BATCH:
+            if command.type not in _IN_A_BATCH:
                 raise _Wrong(f"{command.type!r} cannot stand in a batch")
         except _Wrong as error:
             raise _Wrong(f"in command {number} of its batch {error}") from None

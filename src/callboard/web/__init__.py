@@ -6,6 +6,7 @@ It decides nothing: what may be done, and what follows, is decided by the engine
 
 from __future__ import annotations
 
+from ..registry import Who as Who
 from ._access import Access as Access, Authorize as Authorize
 from ._app import asgi as asgi
 from ._serve import bound as bound, serve as serve

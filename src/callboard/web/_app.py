@@ -58,10 +58,13 @@ def asgi(
     access = Access(known.get, kept_one(registry.tokens.any), authorize)
     shared = Shared(Figures(), Graphs(), kept_one(registry.owners.by_label))
     gates = _Gates(engine, shared, access, Rates(rate))
-    return Starlette(
+    app = Starlette(
         routes=_routes(gates, page=page),
         exception_handlers={HTTPException: _no_route, Exception: _broken},
     )
+    # What is not in the table is not there, with one more slash or with one less.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _routes(gates: _Gates, *, page: bool) -> list[Route]:
@@ -80,10 +83,26 @@ def _routes(gates: _Gates, *, page: bool) -> list[Route]:
 
 def _route(path: str, endpoints: Mapping[str, Endpoint], gates: _Gates) -> Route:
     async def serve(request: Request) -> Response:
+        if path.endswith("{task}") and _names_act(request):
+            raise HTTPException(405, headers={"Allow": "POST"})
         endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         return await gates.serve(endpoint, request)
 
     return Route(path.replace("{task}", "{task:path}"), serve, methods=list(endpoints))
+
+
+_ACTS: Final = frozenset(
+    each.path.rpartition("/")[2] for each in _endpoints.ENDPOINTS if "{task}/" in each.path
+)
+
+
+def _names_act(request: Request) -> bool:
+    """Whether what was taken for the end of a task's id is what can be done with the task.
+
+    In an id it would be encoded, and the slash before it, too.
+    """
+    last = request.scope.get("raw_path", b"").rpartition(b"/")[2].decode("latin-1")
+    return last in _ACTS and str(request.path_params["task"]).endswith(f"/{last}")
 
 
 class _Gates:
@@ -109,6 +128,9 @@ class _Gates:
         return response
 
     def _told(self, endpoint: Endpoint, error: CallboardError) -> Response:
+        if not self.engine.is_open:
+            # It let go of its runs in the middle of this: what it says of them means nothing.
+            return closing().response()
         problem = problem_of(error)
         if problem.status >= 500:  # noqa: PLR2004
             _log.warning("%s %s: %s", endpoint.method, endpoint.path, error, exc_info=error)
@@ -169,14 +191,14 @@ async def _no_route(request: Request, error: Exception) -> Response:
     else:
         problem = Problem(
             error.status_code,
-            f"there is nothing at {request.url.path}; /api/v1/docs lists what is",
+            f"there is nothing at {request.scope['path']}; /api/v1/docs lists what is",
             kind="unknown",
         )
     return problem.response()
 
 
 async def _broken(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    _log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
     return Problem(
         500,
         "this is a bug in callboard: its log holds the traceback; nothing that was stored is lost",

@@ -16,15 +16,17 @@ from ..registry import Who, runs_code
 from ..supervisor import Board, Claim, Offer, Wanted
 from ..workflow import Creation, Refused, StaleFence, commands as c
 from . import _schemas as schemas
-from ._endpoint import PAGING, Answer, Call, Endpoint, Param, json_response, page_of
+from ._endpoint import PAGING, Answer, Call, Endpoint, Param, json_response, limited, page_of
 from ._problems import bad_request
-from ._saying import say_all
+from ._saying import COMMANDS_MAX, say_all
 from ._views import lease_view
 
 _TAG: Final = "board"
 WAIT_SECONDS_MAX: Final = 60.0
 LEASE_SECONDS_MAX: Final = 86_400.0
 CLAIMS_MAX: Final = 100
+SEQ_MAX: Final = 2**53 - 1
+"""The largest whole number that every reader of JSON knows."""
 
 
 # --- the board ------------------------------------------------------------------------------------
@@ -85,15 +87,15 @@ class Claiming:
         max: How many tasks at most.
     """
 
-    worker: str
+    worker: str = limited(minLength=1)
     labels: list[str] | None = None
     pools: list[str] | None = None
     owner: str | None = None
     topic: str | None = None
     job: str | None = None
-    wait: float = 0.0
-    lease: float = 60.0
-    max: int = 1
+    wait: float = limited(0.0, minimum=0, maximum=WAIT_SECONDS_MAX)
+    lease: float = limited(60.0, minimum=1, maximum=LEASE_SECONDS_MAX)
+    max: int = limited(1, minimum=1, maximum=CLAIMS_MAX)
 
 
 def _check(asked: Claiming) -> None:
@@ -194,8 +196,8 @@ class Saying:
         commands: Messages, as a task's process says them, in order; or ``release``.
     """
 
-    seq: int
-    commands: list[dict[str, Any]]
+    seq: int = limited(minimum=0, maximum=SEQ_MAX)
+    commands: list[dict[str, Any]] = limited(items=schemas.COMMAND, maxItems=COMMANDS_MAX)
 
 
 async def _check_owner(call: Call[Any]) -> None:
@@ -214,7 +216,7 @@ async def _show(call: Call[None]) -> Response:
 
 
 async def _say(call: Call[Saying]) -> Response:
-    if not 0 <= call.body.seq < 2**53:
+    if not 0 <= call.body.seq <= SEQ_MAX:
         raise bad_request(["seq must be a whole number from 0 on"])
     await _check_owner(call)
     engine, fence, body = call.engine, call.path["fence"], call.body

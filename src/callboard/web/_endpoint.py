@@ -92,6 +92,15 @@ class Call(Generic[_B]):
         return self.who.name
 
 
+def limited(default: Any = attrs.NOTHING, *, factory: Any = None, **limits: Any) -> Any:
+    """Return a field of a body with limits, in words of JSON Schema, that its handler checks."""
+    return attrs.field(
+        default=default if factory is None else attrs.Factory(factory), metadata={LIMITS: limits}
+    )
+
+
+LIMITS: Final = "limits"
+
 Handler: TypeAlias = Callable[[Call[Any]], Awaitable[Response]]
 
 

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from functools import cache
 from html import escape
 from importlib.metadata import version
-from typing import Any, Final, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import attrs
 import msgspec
 from starlette.responses import Response
 
 from . import _endpoints, _schemas as schemas
-from ._endpoint import Endpoint, Param
+from ._endpoint import LIMITS, Endpoint, Param
 from ._problems import PROBLEM
-from ._reading import TEXT_TYPES
+from ._reading import TEXT_TYPES, VERSION_PATTERN
 
 _ALWAYS: Final = (400, 429, 503)
 _PROBLEMS: Final[Mapping[int, str]] = {
@@ -96,7 +96,7 @@ def _parameters(each: Endpoint) -> list[dict[str, Any]]:
                 "name": "If-Match",
                 "in": "header",
                 "description": "The version that it must have, as an ETag gave it.",
-                "schema": {"type": "string", "pattern": r'^"[0-9]{1,18}"$'},
+                "schema": {"type": "string", "pattern": VERSION_PATTERN},
             }
         )
     return found
@@ -127,19 +127,19 @@ def _body(each: Endpoint, cls: type[Any], bodies: dict[str, Any]) -> dict[str, A
         content: dict[str, Any] = {media: {"schema": {}} for media in TEXT_TYPES}
     else:
         assert cls.__name__ not in schemas.COMPONENTS, f"two schemas are called {cls.__name__}"
-        bodies[cls.__name__] = _schema_of(cls)
+        bodies[cls.__name__] = _schema_of(cls, bodies)
         content = {"application/json": {"schema": schemas.ref(cls.__name__)}}
     return {"required": each.body_required, "content": content}
 
 
-def _schema_of(cls: type[Any]) -> dict[str, Any]:
+def _schema_of(cls: type[Any], bodies: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a class of bodies, as it is read: strictly."""
     hints = get_type_hints(cls)
     properties: dict[str, Any] = {}
     required: list[str] = []
     about = _attributes(cls.__doc__ or "")
     for field in attrs.fields(cls):
-        schema = dict(_type_schema(hints[field.name]))
+        schema = {**_type_schema(hints[field.name], bodies), **field.metadata.get(LIMITS, {})}
         if field.name in about:
             schema["description"] = about[field.name]
         if field.default is attrs.NOTHING:
@@ -154,9 +154,15 @@ def _schema_of(cls: type[Any]) -> dict[str, Any]:
     }
 
 
-def _type_schema(hint: Any) -> dict[str, Any]:
+def _type_schema(hint: Any, bodies: dict[str, Any]) -> dict[str, Any]:
     if hint is Any:
         return {}
+    stack = [hint]
+    while stack:
+        each = stack.pop()
+        stack += get_args(each)
+        if attrs.has(each):
+            bodies[each.__name__] = _schema_of(each, bodies)
     (schema,), _ = msgspec.json.schema_components(
         [hint], ref_template="#/components/schemas/{name}"
     )

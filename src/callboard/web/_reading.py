@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from functools import cache
@@ -29,7 +30,7 @@ TEXT_TYPES: Final = (
     "text/plain",
 )
 
-_FLAGS: Final = {"true": True, "1": True, "": True, "false": False, "0": False}
+_FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 
 # --- the query ------------------------------------------------------------------------------------
@@ -100,12 +101,16 @@ def read_version(request: Request) -> int | None:
         Problem: it is no version.
     """
     text = request.headers.get("if-match")
-    if text is None or text.strip() == "*":
+    if text is None:
         return None
-    number = text.strip().removeprefix("W/").strip('"')
-    if not (number.isascii() and number.isdecimal() and len(number) < 20):  # noqa: PLR2004
+    found = re.fullmatch(VERSION_PATTERN, text.strip())
+    if found is None:
         raise bad_request([f'If-Match must be a version such as "7", not {text!r}'])
-    return int(number)
+    return None if found[2] is None else int(found[2])
+
+
+VERSION_PATTERN: Final = r'^([*]|"?([0-9]{1,18})"?)$'
+"""A version, as an ETag gives it, or any; some clients leave out the quotes."""
 
 
 # --- the body -------------------------------------------------------------------------------------
@@ -191,17 +196,21 @@ def structured(cls: type[_T], value: Any) -> _T:
 @cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
-    for cls, words in ((str, "text"), (bool, "true or false"), (int, "a whole number")):
+    for cls, words in ((str, "text"), (bool, "true or false")):
         converter.register_structure_hook(cls, _strictly(cls, words))
+    converter.register_structure_hook(int, _whole)
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook_func(lambda cls: _is_of(cls, dict), _object)
     converter.register_structure_hook_func(lambda cls: _is_of(cls, Literal), _one_of)
-    converter.register_structure_hook_factory(
-        lambda cls: _is_of(cls, list), lambda cls: _listed(cls, converter)
-    )
-    converter.register_structure_hook_factory(
-        attrs.has, lambda cls: make_dict_structure_fn(cls, converter)
-    )
+
+    def listed(cls: Any) -> Any:
+        return _listed(cls, converter)
+
+    def made(cls: Any) -> Any:
+        return make_dict_structure_fn(cls, converter)
+
+    converter.register_structure_hook_factory(lambda cls: _is_of(cls, list), listed)
+    converter.register_structure_hook_factory(attrs.has, made)
     return converter
 
 
@@ -218,6 +227,15 @@ def _strictly(cls: type[_T], words: str) -> Any:
         return value
 
     return hook
+
+
+def _whole(value: Any, _: Any) -> int:
+    # JSON has one sort of number: 9.0 is a whole one.
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if type(value) is not int:
+        raise ValueError("must be a whole number")
+    return value
 
 
 def _float(value: Any, _: Any) -> float:

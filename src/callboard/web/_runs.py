@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, Final, Literal
+from urllib.parse import quote
 
 import attrs
 from starlette.responses import Response
@@ -119,7 +120,7 @@ async def _start(call: Call[Start]) -> Response:
     status = 201 if handle.created else 200
     headers = {"etag": f'"{run.version}"'}
     if handle.created:
-        headers["location"] = f"{call.request.url.path.rstrip('/')}/{run.id}"
+        headers["location"] = quote(f"{call.request.scope['path']}/{run.id}")
     return json_response(item_of(run), status, headers)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..executors._protocol import TYPES
 from ..workflow import RunState, TaskState
 
 Schema = Mapping[str, Any]
@@ -299,7 +300,21 @@ _GRAPH: Final = {
         "width": {"type": "number"},
         "height": {"type": "number"},
         "title": TEXT,
-        "promises": array(ref("PromiseState")),
+        "promises": array(
+            obj(
+                {
+                    "text": TEXT,
+                    "shown": TEXT,
+                    "by": MAYBE_TEXT,
+                    "scope": MAYBE_TEXT,
+                    "state": MAYBE_TEXT,
+                    "at_least": WHOLE,
+                    "at_most": {"type": ["integer", "null"]},
+                    "count": WHOLE,
+                },
+                optional=("at_least", "at_most", "count"),
+            )
+        ),
         "nodes": array(OBJECT),
         "edges": array(OBJECT),
     },
@@ -381,6 +396,13 @@ _OWNER: Final = obj(
         "changed_at": TIME,
     }
 )
+
+COMMAND: Final[Schema] = {
+    "type": "object",
+    "properties": {"type": {"type": "string", "enum": [*TYPES, "release"]}},
+    "required": ["type"],
+}
+"""A message of a task's process; what else it holds depends on its type."""
 
 COMPONENTS: Final[Mapping[str, Schema]] = {
     "Problem": _PROBLEM,

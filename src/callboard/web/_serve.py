@@ -88,8 +88,9 @@ async def serve(
     config.accesslog = None
     config.errorlog = logging.getLogger("callboard.web")
     served: Any = _with_lifespan(app)
+    server: Any = anycorn  # its types are not all there
     try:
-        await anycorn.serve(served, config, shutdown_trigger=until.wait, task_status=task_status)
+        await server.serve(served, config, shutdown_trigger=until.wait, task_status=task_status)
     except OSError as error:
         raise StoreError(_why_not(error, host, port)) from error
 

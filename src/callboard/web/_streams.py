@@ -26,6 +26,8 @@ from ._problems import bad_request
 from ._views import event_view, item_of, line_view, task_item
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from ..engine import Engine
 
 BEAT_SECONDS: Final = 15.0
@@ -67,21 +69,23 @@ def _sse(name: str | None, data: Any, number: int | None = None) -> bytes:
 
 
 class _Stream(StreamingResponse):
-    """Leaves what it was made of when its client hangs up, and not when memory is tidied."""
+    """A stream whose source is closed when its reader is gone: Starlette leaves it lying."""
 
-    async def stream_response(self, send: Send) -> None:
-        chunks = self.body_iterator
-        assert isinstance(chunks, AsyncGenerator)
-        async with aclosing(chunks):
-            await super().stream_response(send)
+    def __init__(self, chunks: AsyncGenerator[bytes]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(chunks, media_type="text/event-stream", headers=headers)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._chunks.aclose()
 
 
 def _stream(engine: Engine, chunks: AsyncGenerator[bytes]) -> StreamingResponse:
-    return _Stream(
-        _beating(engine, chunks),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+    return _Stream(_beating(engine, chunks))
 
 
 async def _beating(engine: Engine, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -7,17 +7,18 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 from starlette.responses import Response
 
+from ..storage import Store
 from ..workflow import Refused, Run, Task, TaskState
 from . import _schemas as schemas
 from ._endpoint import PAGING, Answer, Call, Endpoint, Param, json_response, page_of
 from ._runs import AFTER, MANY
-from ._views import line_view, task_item, task_view
+from ._views import line_view, task_item, task_view, told_by
 
 _TAG: Final = "tasks"
 _RUN: Final = "/api/v1/runs/{run}"
 _TASK: Final = "/api/v1/runs/{run}/tasks/{task}"
-_LINES_MAX: Final = 10_000
-"""How many lines of a task are looked through for what its progress has told of its data."""
+_LINES_AT_ONCE: Final = 10_000
+"""How many lines of a task are read from the store at a time."""
 
 
 async def _list(call: Call[None]) -> Response:
@@ -42,10 +43,21 @@ async def _get(call: Call[None]) -> Response:
 
 async def _shown(call: Call[Any], run: Run) -> Response:
     task = _task(run, call.path["task"])
-    lines = await call.engine.store.logs(run.id, task.id, 0, _LINES_MAX)
-    present = [line for line in lines if line.generation == task.generation]
     headers = {"etag": f'"{run.version}"'}
-    return json_response(task_view(task, present), headers=headers)
+    told = await _told(call.engine.store, run, task)
+    return json_response(task_view(run, task, told), headers=headers)
+
+
+async def _told(store: Store, run: Run, task: Task) -> dict[str, Any]:
+    """Return what the progress of a task's present generation has told of its data."""
+    told: dict[str, Any] = {}
+    after = 0
+    while lines := await store.logs(run.id, task.id, after, _LINES_AT_ONCE):
+        after = lines[-1].number
+        for line in lines:
+            if line.generation == task.generation:
+                told.update(told_by(line))
+    return told
 
 
 def _task(run: Run, name: str) -> Task:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from ..workflow._results import iso
 from . import _schemas as schemas
-from ._endpoint import PAGING, Answer, Call, Endpoint, json_response, page_of
+from ._endpoint import PAGING, Answer, Call, Endpoint, json_response, limited, page_of
 
 _TAG: Final = "access"
 
@@ -24,8 +24,8 @@ class NewToken:
         owner: The group of workers that they belong to.
     """
 
-    name: str
-    roles: list[Literal["view", "operate", "worker", "admin"]]
+    name: str = limited(minLength=1)
+    roles: list[Literal["view", "operate", "worker", "admin"]] = limited(minItems=1)
     owner: str | None = None
 
 

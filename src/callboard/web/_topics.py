@@ -23,6 +23,7 @@ from ._endpoint import (
     Method,
     Param,
     json_response,
+    limited,
     page_of,
 )
 
@@ -41,7 +42,7 @@ class NewTopic:
         inputs: The JSON Schema that the inputs of its runs must fit.
     """
 
-    id: str | None = None
+    id: str | None = limited(None, minLength=1)
     title: str | None = None
     description: str | None = None
     inputs: dict[str, Any] | None = None
@@ -138,7 +139,7 @@ class NewJob:
         plan: The runs that opening it starts.
     """
 
-    id: str | None = None
+    id: str | None = limited(None, minLength=1)
     topic: str | None = None
     data: dict[str, Any] | None = None
     plan: list[PlannedRun] = attrs.field(factory=list[PlannedRun])
@@ -242,9 +243,9 @@ class NewOwner:
         labels: What only its workers do; each label has one owner at most.
     """
 
-    id: str | None = None
+    id: str | None = limited(None, minLength=1)
     title: str | None = None
-    labels: list[str] = attrs.field(factory=list[str])
+    labels: list[str] = limited(factory=list[str], items={"type": "string", "minLength": 1})
 
 
 @attrs.frozen(kw_only=True)
@@ -257,7 +258,7 @@ class ChangedOwner:
 
     version: int
     title: str | None = None
-    labels: list[str] = attrs.field(factory=list[str])
+    labels: list[str] = limited(factory=list[str], items={"type": "string", "minLength": 1})
 
 
 def _owner(owner: Owner) -> dict[str, Any]:

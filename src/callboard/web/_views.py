@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 
+from .._binder import Binder
 from ..storage import LogLine, RunRow
 from ..supervisor import Claim
 from ..workflow import (
@@ -122,14 +123,18 @@ def task_item(task: Task) -> dict[str, Any]:
     }
 
 
-def task_view(task: Task, lines: Iterable[LogLine] = ()) -> dict[str, Any]:
+def task_view(run: Run, task: Task, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return all about a task.
 
     Args:
+        run: Its run.
         task: The task.
-        lines: What its present generation wrote, oldest first.
+        told: What its progress has told of its data, which lies over its inputs.
     """
-    inputs = plain(task.spec.inputs)
+    inputs = bound_inputs(run, task)
+    original: Mapping[str, Any] = (
+        cast("Mapping[str, Any]", inputs) if isinstance(inputs, Mapping) else {}
+    )
     return {
         **TaskResult.of(task).to_json(),
         "id": task.id,
@@ -137,21 +142,32 @@ def task_view(task: Task, lines: Iterable[LogLine] = ()) -> dict[str, Any]:
         "worker": task.worker,
         "wait": wait_view(task),
         "inputs": inputs,
-        "data": folded(inputs, lines),
+        "data": {**original, **(told or {})},
     }
 
 
-def folded(inputs: Any, lines: Iterable[LogLine]) -> Any:
-    """Return a task's data: what progress has told of it, one after another, over the original."""
-    original: Mapping[str, Any] = (
-        cast("Mapping[str, Any]", inputs) if isinstance(inputs, Mapping) else {}
-    )
-    data = dict(original)
-    for line in lines:
-        said = line.data.get("data") if isinstance(line.data, Mapping) else None
-        if line.stream == "progress" and isinstance(said, Mapping):
-            data.update(cast("Mapping[str, Any]", said))
-    return data
+_SHOWING: Final = Binder(lambda _: "***")
+"""Binds inputs for people to look at: no secret is shown."""
+
+
+def bound_inputs(run: Run, task: Task) -> Any:
+    """Return a task's inputs as it is given them; as they are written while that is not known."""
+    given = task.spec.inputs
+    if given is None:
+        return None
+    try:
+        return plain(_SHOWING.inputs(run, task))
+    except Exception:  # noqa: BLE001 - a task in front has no output yet, or an expression fails
+        return plain(given)
+
+
+def told_by(line: LogLine) -> Mapping[str, Any]:
+    """Return what a line tells of its task's data, if it is progress that tells of it."""
+    held: Any = line.data
+    said: Any = cast("dict[str, Any]", held).get("data") if isinstance(held, dict) else None
+    if line.stream == "progress" and isinstance(said, Mapping):
+        return cast("Mapping[str, Any]", said)
+    return {}
 
 
 def wait_view(task: Task) -> dict[str, Any] | None:

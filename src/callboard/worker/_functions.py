@@ -43,7 +43,8 @@ def _tasks_in(name: str) -> Mapping[str, TaskFunction[..., Any]]:
     except (Exception, SystemExit) as error:
         raise UsageError(f"{name} cannot be loaded: {type(error).__name__}: {error}") from error
     found: dict[str, TaskFunction[..., Any]] = {}
-    for each in vars(module).values():
+    names: Mapping[str, object] = module.__dict__
+    for each in names.values():
         if callable(each) and is_task(each):
             known = found.setdefault(each.name, each)
             if known.function is not each.function:

@@ -118,4 +118,5 @@ def _message(stream: str, text: str, data: Any) -> Json:
         }
     if stream in ("stdout", "stderr"):
         return {"type": "log", "message": text, "stream": stream}
-    return {"type": "log", "message": text, "level": (data or {}).get("level", "info")}
+    level = "info" if data is None else data["level"]
+    return {"type": "log", "message": text, "level": level}

@@ -49,6 +49,10 @@ class Wishes:
     lease: float = 60.0
 
 
+def _tell_nobody(_: object) -> None:
+    """Keep it to oneself."""
+
+
 class Worker:
     """Does tasks of a server until it is stopped.
 
@@ -71,7 +75,7 @@ class Worker:
         functions: Mapping[str, TaskFunction[..., Any]] | None = None,
         concurrency: int = 8,
         grace: float = 10.0,
-        tell: Callable[[str], object] = lambda _: None,
+        tell: Callable[[str], object] = _tell_nobody,
     ) -> None:
         self._client = client
         self._name = name
@@ -208,8 +212,8 @@ class Worker:
         return does
 
     async def _give_back(self, record: LeaseRecord) -> None:
-        http, nobody = self._client.http, lambda _: None
-        speaker = Speaker(http, record.fence, record.run, record.lease, nobody)
+        http = self._client.http
+        speaker = Speaker(http, record.fence, record.run, record.lease, lost=_tell_nobody)
         with suppress(StaleFence):
             await speaker.say([{"type": "release"}])
 
