@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ import callboard as cb
 from callboard import testing
 from callboard.registry import Planned
 from callboard.registry._totals import job_state, percent
-from callboard.storage import RunQuery, Store
+from callboard.storage import RunQuery, RunRow, Store
 from callboard.workflow import InputSpec, RunState, TaskSpec, TaskState, WorkflowSpec
 
 NewEngine = Callable[..., cb.Engine]
@@ -239,6 +239,42 @@ async def test_a_cancelled_job_has_its_runs_cancelled_and_takes_no_more(opened: 
                 await act
         again = await two.registry.jobs.cancel("j", "other words", version=1)
         assert (again.reason, again.version) == ("not needed", job.version)
+
+
+class Between(testing.FaultyStore):
+    """Does something between the first page of runs and the second."""
+
+    def __init__(self, inner: Store) -> None:
+        super().__init__(inner)
+        self.act: Callable[[], Awaitable[object]] | None = None
+
+    async def runs(self, query: RunQuery) -> Sequence[RunRow]:
+        found = await super().runs(query)
+        if self.act is not None:
+            act, self.act = self.act, None
+            await act()
+        return found
+
+
+async def test_a_run_that_ends_while_its_job_is_cancelled_hides_no_other(
+    opened: Any, new_store: NewStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("callboard.registry._jobs.MANY", 2)
+    store = Between(new_store())
+    async with opened(store) as engine:
+        await engine.registry.jobs.create("j", topic="t")
+        handles = [await engine.start(ASK, job="j") for _ in range(5)]
+        newest = handles[-1]
+
+        async def end() -> None:
+            await newest.answer("a", 1)
+            await newest.result()
+
+        store.act = end
+        await engine.registry.jobs.cancel("j")
+        with anyio.fail_after(10):
+            states = [(await each.result()).state for each in handles]
+        assert states == ["cancelled"] * 4 + ["succeeded"]
 
 
 async def test_whoever_starts_while_a_job_is_cancelled_leaves_nothing_running(opened: Any) -> None:

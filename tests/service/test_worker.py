@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -290,10 +289,8 @@ def test_a_worker_says_what_is_wrong(served: Service) -> None:
         assert "Traceback" not in worker.text
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not on the PATH")
-async def test_a_worker_in_another_language(tmp_path: Path) -> None:
-    node = shutil.which("node")
-    assert node is not None
+async def test_a_worker_in_another_language(tmp_path: Path, program: Callable[[str], str]) -> None:
+    node = program("node")
     folder = EXAMPLES / "node_worker"
     with service(tmp_path, str(folder)) as served:
         words = [node, str(folder / "worker.mjs"), "--server", served.url, "--lease", "3"]

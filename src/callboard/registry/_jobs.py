@@ -347,10 +347,13 @@ class Jobs:
 
     async def _unfinished(self, id: str) -> list[str]:
         found: list[str] = []
+        seen = 0
         while True:
-            query = RunQuery(job=id, states=UNFINISHED, limit=MANY, offset=len(found))
-            rows = await self._store.runs(query)
-            found += [row.run for row in rows]
+            # Of all its runs, newest first: one that ends meanwhile moves no other to a page that
+            # was read already, as it would in a list of those that are unfinished.
+            rows = await self._store.runs(RunQuery(job=id, limit=MANY, offset=seen))
+            found += [row.run for row in rows if row.state in UNFINISHED]
+            seen += len(rows)
             if len(rows) < MANY:
                 return found
 

@@ -21,7 +21,7 @@ from ..executors import FunctionExecutor, executors_for
 from ..executors._spawner import Spawner
 from ..supervisor import NoExecutor
 from ..supervisor._runners import Runners
-from ..workflow import CallboardError, StaleFence, TaskSpec, UsageError
+from ..workflow import CallboardError, TaskSpec, UsageError
 from ._work import Work
 
 WAIT_SECONDS: Final = 20.0
@@ -214,7 +214,7 @@ class Worker:
     async def _give_back(self, record: LeaseRecord) -> None:
         http = self._client.http
         speaker = Speaker(http, record.fence, record.run, record.lease, lost=_tell_nobody)
-        with suppress(StaleFence):
+        with suppress(CallboardError):  # If it cannot be said, the lease ends by itself.
             await speaker.say([{"type": "release"}])
 
     async def _do(self, work: Work, runners: Runners) -> None:
