@@ -12,6 +12,7 @@ from ..storage import (
     LogLine,
     PoolLease,
     Posted,
+    Receipt,
     Record,
     RunQuery,
     RunRow,
@@ -144,6 +145,9 @@ class FaultyStore:
         self, run: str, task: str | None = None, after: int = 0, limit: int = 1000
     ) -> Sequence[LogLine]:
         return await self._call(self.inner.logs, run, task, after, limit)
+
+    async def receipts(self, fence: str, seq: int) -> Sequence[Receipt]:
+        return await self._call(self.inner.receipts, fence, seq)
 
     async def take(self, run: str, engine: str) -> str | None:
         return await self._call(self.inner.take, run, engine)

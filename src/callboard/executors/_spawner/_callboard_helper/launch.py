@@ -23,6 +23,7 @@ _RESTORED_SIGNALS = (
     signal.SIGHUP,
     signal.SIGINT,
     signal.SIGPIPE,
+    signal.SIGQUIT,
     signal.SIGTERM,
     signal.SIGXFSZ,
 )
