@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,24 @@ APART_SECONDS = 0.1
 
 
 class Connection:
-    """One connection to a server, kept open."""
+    """One connection to a server, kept open as long as the server keeps it, and then another."""
 
-    def __init__(self, stream: anyio.abc.SocketStream) -> None:
-        self._stream = stream
-        self.received = BufferedByteReceiveStream(stream)
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._stream: anyio.abc.SocketStream | None = None
+        self.received: BufferedByteReceiveStream
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        if self._stream is not None:
+            await self._stream.aclose()
+            self._stream = None
 
     async def ask(self, method: str, path: str, body: Any = None, more: str = "") -> None:
         """Send a request."""
+        if self._stream is None:
+            self._stream = await anyio.connect_tcp("127.0.0.1", self._port)
+            self.received = BufferedByteReceiveStream(self._stream)
         content = b"" if body is None else msgspec.json.encode(body)
         head = (
             f"{method} /api/v1{path} HTTP/1.1\r\nhost: localhost\r\n{more}"
@@ -56,7 +66,10 @@ class Connection:
         await self.ask("POST", path, body)
         head = await self.head()
         length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-        return msgspec.json.decode(await self.received.receive_exactly(length))
+        content = await self.received.receive_exactly(length)
+        if b"\r\nconnection: close" in head:
+            await self.aclose()
+        return msgspec.json.decode(content)
 
 
 @asynccontextmanager
@@ -79,8 +92,8 @@ async def server(way: str, folder: Path, runs: int, tasks: int) -> AsyncGenerato
 @asynccontextmanager
 async def connected(port: int) -> AsyncGenerator[Connection]:
     """Give a connection."""
-    async with await anyio.connect_tcp("127.0.0.1", port) as stream:
-        yield Connection(stream)
+    async with aclosing(Connection(port)) as connection:
+        yield connection
 
 
 async def _at_once(port: int, connections: int, work: Any) -> None:

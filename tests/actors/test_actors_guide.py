@@ -8,7 +8,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from callboard import supervisor
 from callboard.actors import Channel, Mailbox
 from callboard.supervisor._strategies import RestartIntensityExceeded
 
@@ -46,7 +45,6 @@ async def test_the_worker_takes_jobs(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "job 7\n"
 
 
-@pytest.mark.skipif(not hasattr(supervisor, "supervise"), reason="it is not exported yet")
 async def test_the_supervisor_gives_up(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(RestartIntensityExceeded, match="'poller' failed with ConnectionError"):
         await program(3)["main"]()  # type: ignore[operator]

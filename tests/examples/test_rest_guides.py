@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +18,6 @@ DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ADDRESS = "http://127.0.0.1:8700"
 END = "-- end of what a block says --"
-
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
 @attrs.frozen
@@ -44,8 +41,9 @@ def shown(page: str) -> list[Shown]:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    """A server of its own."""
+def url(tmp_path: Path, program: Callable[[str], str]) -> Iterator[str]:
+    """A server of its own, for curl."""
+    program("curl")
     command = [sys.executable, "-m", "callboard", "serve", "--store", "memory:", "--port", "0"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

@@ -255,8 +255,8 @@ class Client:
         if request.method == endpoint.method and request.found:
             path = request.path.decode()
             check(request.method, path, answered.status, answered.media, answered.content)
-        if answered.media == "application/json" and request.method != "HEAD":
-            self._remember(endpoint.name, json.loads(answered.content))
+            if answered.media == "application/json":
+                self._remember(endpoint.name, json.loads(answered.content))
 
     def _remember(self, name: str, told: Any) -> None:
         match name:
