@@ -334,12 +334,11 @@ class MemoryStore:
         ]
 
     async def reply(self, post: int, answer: Json) -> None:
-        """Answer a command that was left for a run."""
+        """Answer a command that was left for a run; the first answer stays."""
         posted = self._posts.get(post)
-        if posted is None:
+        if posted is None or posted.answered:
             return
-        if not posted.answered:
-            self._answered.append(post)
+        self._answered.append(post)
         posted.answer, posted.answered = answer, True
         while len(self._answered) > ANSWERS_MAX:
             del self._posts[self._answered.popleft()]

@@ -349,7 +349,7 @@ class Store(Protocol):
         ...
 
     async def reply(self, post: int, answer: Json) -> None:
-        """Answer a command that was left for a run."""
+        """Answer a command that was left for a run; the first answer stays."""
         ...
 
     async def answer(self, post: int) -> Json | None:

@@ -254,7 +254,7 @@ class SqliteStore:
         return await self._read(lambda c: queries.inbox(c, self._namespace, engine))
 
     async def reply(self, post: int, answer: Json) -> None:
-        """Answer a command that was left for a run."""
+        """Answer a command that was left for a run; the first answer stays."""
         text = json_of(answer, f"the answer to command {post}")
         await self._write(lambda c: acts.reply(c, self._namespace, post, text))
 

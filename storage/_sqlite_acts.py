@@ -150,11 +150,12 @@ def post(
 
 
 def reply(connection: sqlite3.Connection, namespace: str, number: int, answer: str) -> None:
-    """Answer a command."""
+    """Answer a command; the first answer stays."""
     now = time.time()
     with transaction(connection):
         connection.execute(
-            "UPDATE inbox SET answer = ?, answered_at = ? WHERE namespace = ? AND id = ?",
+            "UPDATE inbox SET answer = ?, answered_at = ? "
+            "WHERE namespace = ? AND id = ? AND answer IS NULL",
             (answer, now, namespace, number),
         )
         _remove_answered(connection, namespace, now)

@@ -60,6 +60,7 @@ async def _do(tree: Tree, posted: Posted, unsaid: dict[int, dict[str, Any]]) -> 
         del unsaid[posted.id]
     finally:
         tree.answered(posted.run)
+    await tree.ownership.answered(posted.run)
 
 
 async def _refusal(tree: Tree, posted: Posted) -> CallboardError | None:

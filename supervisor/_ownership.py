@@ -6,6 +6,7 @@ A command to a run that nobody supervises is done here: the run is taken, change
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ class Ownership:
         self._on_dead_engine = on_dead_engine
         # Whose processes were ended: they are looked for once, and not for each run.
         self._buried = {tree.id}
+        # Changed by what was posted, and not given up before its sender can read the answer: who
+        # finds no owner and no answer does it himself.
+        self._kept: set[str] = set()
         self.taking = anyio.Lock()
 
     async def resume(self, run_id: str) -> Live | None:
@@ -99,7 +103,7 @@ class Ownership:
         Args:
             run_id: The run.
             command: What is said.
-            posted: It came through the store; :meth:`answered` must follow.
+            posted: It came through the store; :meth:`answered`, here and of the tree, must follow.
             expected: The version that the run must have.
 
         Returns:
@@ -113,10 +117,22 @@ class Ownership:
         while await ask() is None:
             async with self.taking:
                 if run_id not in self._tree.live:
-                    return await self._command_stored(run_id, command, expected)
+                    return await self._command_stored(run_id, command, expected, posted=posted)
         return True
 
-    async def _command_stored(self, run_id: str, command: Command, expected: int | None) -> bool:
+    async def answered(self, run_id: str) -> None:
+        """Give a run up that was kept until the answer to what was posted to it is stored."""
+        if run_id not in self._kept:
+            return
+        async with self.taking:
+            if run_id not in self._tree.live:
+                with suppress(UnknownRun):  # It was removed meanwhile.
+                    await self._write(await self._tree.load(run_id), [], release=True)
+            self._kept.discard(run_id)
+
+    async def _command_stored(
+        self, run_id: str, command: Command, expected: int | None, *, posted: bool
+    ) -> bool:
         tree = self._tree
         run = await self._take(run_id)
         try:
@@ -131,9 +147,12 @@ class Ownership:
         try:
             if run.ended:
                 await prepare_end(tree, run)
-            await self._write(run, events, release=not goes_on)
+            if posted and not goes_on:
+                self._kept.add(run_id)
+            await self._write(run, events, release=not (goes_on or posted))
         except Exception:
             # It is ours, and nobody works on it: others may take it up.
+            self._kept.discard(run_id)
             await self._write(await tree.load(run_id), [], release=True)
             raise
         if goes_on:

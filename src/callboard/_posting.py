@@ -16,6 +16,8 @@ REPLY_SECONDS = 10.0
 NOBODY: Final = object()
 """There is nobody alive who could answer."""
 
+WITHDRAWN: Final = answer_of(Refused("withdrawn: its sender acts itself"))
+
 OWNER_SECONDS = 0.5
 """How often it looks meanwhile whether the process is still there."""
 
@@ -36,8 +38,11 @@ async def post_and_wait(
         owner = await store.owner(run_id)
         if owner is None or not owner[1]:
             # Answered here, so that nobody who takes the run up later does it again.
-            await store.reply(number, answer_of(Refused("withdrawn: its sender acts itself")))
-            return None
+            await store.reply(number, WITHDRAWN)
+            answer = await store.answer(number)
+            if answer in (None, WITHDRAWN):
+                return None
+            break  # Somebody was faster.
         # Somebody has taken it since, if only for a moment, to do what was posted.
     if answer is None:
         raise RunOwned(

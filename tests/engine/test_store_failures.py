@@ -12,7 +12,7 @@ import pytest
 
 import callboard as cb
 from callboard import testing
-from callboard.storage import Store
+from callboard.storage import MemoryStore, Store
 from callboard.workflow import TaskOptions, TaskSpec, WorkflowSpec
 
 Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
@@ -74,6 +74,31 @@ async def test_a_run_is_set_aside_at_once_and_its_attempts_are_stopped(
         again = await (await engine.resume("the-run")).result()
     assert again.state == "succeeded"
     assert script.order == ["a", "long", "a", "long", "b"]
+
+
+class SlowToReply(testing.FaultyStore):
+    """Takes its time to store an answer."""
+
+    async def reply(self, post: int, answer: Any) -> None:
+        await anyio.sleep(3)
+        await super().reply(post, answer)
+
+
+async def test_who_cancels_a_run_that_another_engine_set_aside_is_answered(opens: Opens) -> None:
+    """Although the run has ended before that is answered: nobody cancels it twice."""
+    memory = MemoryStore()  # one, for both: virtual time knows nothing of what a file tells others
+    store = SlowToReply(memory, mode="persistent", only=["commit"])
+    async with opens(store) as owner, opens(memory) as other:
+        handle = await owner.start(flow(task("ask", kind="input")), run_id="r")
+        fill(store)
+        with pytest.raises(cb.StoreError):
+            await handle.answer("ask", 1)
+        store.heal()
+        theirs = await other.get("r")
+        await theirs.cancel("enough")
+        assert (await theirs.result()).state == "cancelled"
+        await anyio.wait_all_tasks_blocked()
+        assert await other.store.owner("r") is None
 
 
 async def test_why_tells_that_a_run_is_set_aside(opens: Opens, new_store: NewStore) -> None:

@@ -483,6 +483,8 @@ class StoreConformance(RecordConformance):
             assert await other.answer(first) is None
             await store.reply(first, {"ok": True})
             assert await other.answer(first) == {"ok": True}
+            await other.reply(first, {"ok": False})
+            assert await other.answer(first) == {"ok": True}, "the first answer stays"
             assert [each.id for each in await store.inbox("e1")] == [second]
 
     async def test_who_waits_is_woken_by_somebody_else(self) -> None:
