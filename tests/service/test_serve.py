@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 import attrs
+import httpx2
 import pytest
 
 from callboard.client import Client, ClientLease
@@ -85,6 +86,23 @@ def test_what_cannot_be_served_is_said_in_a_sentence(
     assert "Traceback" not in refused.text
 
 
+class Telling(httpx2.AsyncHTTPTransport):
+    """Tells when a claim has been sent: a server reads that before whatever is sent later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = anyio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.endswith("/claim"):
+            request.extensions["trace"] = self._trace
+        return await super().handle_async_request(request)
+
+    async def _trace(self, name: str, _: object) -> None:
+        if name.endswith("send_request_body.complete"):
+            self.sent.set()
+
+
 @pytest.mark.parametrize(
     ("number", "code", "backend"),
     [(signal.SIGTERM, 0, "trio"), (signal.SIGINT, 130, "asyncio")],
@@ -96,15 +114,18 @@ async def test_a_signal_ends_it_in_order(
     (tmp_path / "long.yaml").write_text("tasks: [{name: long, shell: sleep 300, stop: {grace: 0}}]")
     options = ("--grace", "0.2", "--backend", backend)
     with service(tmp_path, "flow.yaml", "long.yaml", options=options) as served:
-        async with Client(served.url, patience=0) as client:
-            run = (await client.start("long")).run
+        transport = Telling()
+        async with Client(served.url, patience=0, transport=transport) as client:
             claimed: list[int] = []
+            run = "the-run"
 
             async def claim() -> None:
                 claimed.append(len(await client.claim_all(["none"], worker="w", wait=60)))
 
             async with anyio.create_task_group() as group:
                 group.start_soon(claim)
+                await transport.sent.wait()
+                await client.start("long", run_id=run)
                 events = client.events(run)
                 async for event in events:
                     if event.kind == "attempt_started":
