@@ -215,10 +215,15 @@ async def test_what_ignores_sigterm_is_killed(spawner: Spawner) -> None:
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing(spawner: Spawner, tmp_path: Path) -> None:
+    async def start() -> None:
+        # It may have come to its end just before it is cancelled.
+        async with await spawner.start(shell(f"echo $$ >> {tmp_path}/pids; exec sleep 60")):
+            await anyio.sleep_forever()
+
     await outcome(await spawner.start(program("true")))
     for steps in range(4):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(spawner.start, shell(f"echo $$ >> {tmp_path}/pids; exec sleep 60"))
+            tasks.start_soon(start)
             for _ in range(steps):
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()

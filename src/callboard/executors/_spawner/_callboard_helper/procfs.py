@@ -198,4 +198,7 @@ def kill_carriers(engine_id: str) -> list[int]:
         if time.monotonic() > deadline:
             break
         time.sleep(_SWEEP_PAUSE_SECONDS)
+    # What was told to end has no environment any more, or never had ours, some time before its end.
+    while any(map(_runs, ended)) and time.monotonic() < deadline:
+        time.sleep(_SWEEP_PAUSE_SECONDS)
     return list(ended)
