@@ -39,6 +39,7 @@ async def _look(tree: Tree, unsaid: dict[int, dict[str, Any]]) -> bool:
     try:
         for posted in await tree.store.inbox(tree.id):
             await _do(tree, posted, unsaid)
+        await tree.ownership.let_go()
         if tree.recovers:
             await tree.ownership.resume_all()
     except Exception as error:  # noqa: BLE001 - a user's store may raise anything
@@ -60,7 +61,6 @@ async def _do(tree: Tree, posted: Posted, unsaid: dict[int, dict[str, Any]]) -> 
         del unsaid[posted.id]
     finally:
         tree.answered(posted.run)
-    await tree.ownership.answered(posted.run)
 
 
 async def _refusal(tree: Tree, posted: Posted) -> CallboardError | None:

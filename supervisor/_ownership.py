@@ -103,7 +103,8 @@ class Ownership:
         Args:
             run_id: The run.
             command: What is said.
-            posted: It came through the store; :meth:`answered`, here and of the tree, must follow.
+            posted: It came through the store; when it is answered, the tree's ``answered`` and
+                :meth:`let_go` must follow.
             expected: The version that the run must have.
 
         Returns:
@@ -120,15 +121,14 @@ class Ownership:
                     return await self._command_stored(run_id, command, expected, posted=posted)
         return True
 
-    async def answered(self, run_id: str) -> None:
-        """Give a run up that was kept until the answer to what was posted to it is stored."""
-        if run_id not in self._kept:
-            return
-        async with self.taking:
-            if run_id not in self._tree.live:
-                with suppress(UnknownRun):  # It was removed meanwhile.
-                    await self._write(await self._tree.load(run_id), [], release=True)
-            self._kept.discard(run_id)
+    async def let_go(self) -> None:
+        """Give up the runs that were kept until what was posted to them is answered: it is."""
+        for run_id in list(self._kept):
+            async with self.taking:
+                if run_id not in self._tree.live:
+                    with suppress(UnknownRun):  # It was removed meanwhile.
+                        await self._write(await self._tree.load(run_id), [], release=True)
+                self._kept.discard(run_id)
 
     async def _command_stored(
         self, run_id: str, command: Command, expected: int | None, *, posted: bool

@@ -101,6 +101,22 @@ async def test_who_cancels_a_run_that_another_engine_set_aside_is_answered(opens
         assert await other.store.owner("r") is None
 
 
+async def test_a_run_is_let_go_after_an_answer_although_that_failed_at_first(opens: Opens) -> None:
+    memory = MemoryStore()
+    store = testing.FaultyStore(memory, mode="persistent", only=["commit"])
+    async with opens(store) as owner, opens(memory) as other:
+        handle = await owner.start(flow(task("ask", kind="input")), run_id="r")
+        fill(store)
+        with pytest.raises(cb.StoreError):
+            await handle.answer("ask", 1)
+        # What ends the run is stored, and the next commit, which lets it go, is not.
+        store.calls, store.fail_on, store.mode = [], 2, "transient"
+        await (await other.get("r")).cancel("enough")
+        await anyio.sleep(5)
+        assert len(store.calls) == 3
+        assert await other.store.owner("r") is None
+
+
 async def test_why_tells_that_a_run_is_set_aside(opens: Opens, new_store: NewStore) -> None:
     store = full(new_store())
     script = testing.Script(default=testing.succeed(1, after=1))

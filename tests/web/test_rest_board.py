@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import Any, TypeAlias
 
 import anyio
 import msgspec
@@ -294,35 +295,37 @@ async def test_claims_end_when_the_engine_closes(store: str) -> None:
     assert 5 <= got[1] < 6
 
 
+Failing: TypeAlias = tuple[testing.FaultyStore, Service]
+
+
+@pytest.fixture
+async def failing(store: str, caplog: pytest.LogCaptureFixture) -> AsyncGenerator[Failing]:
+    """Give a service whose commits can be made to fail."""
+    faulty = testing.FaultyStore(open_store(store), mode="persistent", only=["commit"])
+    with caplog.at_level(logging.CRITICAL, "callboard"):
+        async with cb.Engine(faulty, workflows=[spec(ONE)]) as engine, within(engine) as client:
+            yield faulty, Service(engine, client)
+
+
 async def test_a_claim_that_cannot_be_stored_is_none_and_is_offered_again_with_its_run(
-    store: str, caplog: pytest.LogCaptureFixture
+    failing: Failing,
 ) -> None:
-    faulty = testing.FaultyStore(open_store(store), mode="persistent", only=["commit"])
-    flows = [spec(ONE)]
-    with caplog.at_level(logging.CRITICAL, "callboard"):
-        async with cb.Engine(faulty, workflows=flows) as engine, within(engine) as client:
-            service = Service(engine, client)
-            run = await service.start("one")
-            faulty.calls, faulty.fail_on = [], 1
-            assert await service.claim(wait=0) == []
-            faulty.heal()
-            await engine.resume(run)
-            lease = await service.one()
-            assert lease["run"] == run
-            await service.succeed(lease)
+    faulty, service = failing
+    run = await service.start("one")
+    faulty.calls, faulty.fail_on = [], 1
+    assert await service.claim(wait=0) == []
+    faulty.heal()
+    await service.engine.resume(run)
+    lease = await service.one()
+    assert lease["run"] == run
+    await service.succeed(lease)
 
 
-async def test_what_was_claimed_before_a_store_failed_is_given(
-    store: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    faulty = testing.FaultyStore(open_store(store), mode="persistent", only=["commit"])
-    flows = [spec(ONE)]
-    with caplog.at_level(logging.CRITICAL, "callboard"):
-        async with cb.Engine(faulty, workflows=flows) as engine, within(engine) as client:
-            service = Service(engine, client)
-            runs = [await service.start("one") for _ in range(3)]
-            faulty.calls, faulty.fail_on = [], 2
-            (lease,) = await service.claim(max=3)
-            assert lease["run"] == runs[0]
-            faulty.heal()
-            await service.succeed(lease)
+async def test_what_was_claimed_before_a_store_failed_is_given(failing: Failing) -> None:
+    faulty, service = failing
+    runs = [await service.start("one") for _ in range(3)]
+    faulty.calls, faulty.fail_on = [], 2
+    (lease,) = await service.claim(max=3)
+    assert lease["run"] == runs[0]
+    faulty.heal()
+    await service.succeed(lease)
