@@ -43,7 +43,8 @@ def parse_shape(text: str, *, narrowed: bool = False) -> Shape:
 
     Args:
         text: What is written.
-        narrowed: Whether it is what is left of another shape: then maps may stand in maps.
+        narrowed: Whether it is what is left of another shape: then maps may stand in maps, and
+            dots, too.
 
     Raises:
         ShapeError: The text is no shape, or one that is refused; the message says where and why.
@@ -179,7 +180,7 @@ class _Parser:
         if bounds is None:
             return item
         self._count(1, suffix)
-        if isinstance(item, Wild):
+        if isinstance(item, Wild) and not self.narrowed:
             self._refuse(
                 suffix,
                 f'found {suffix} after "...", which is any number of tasks already; leave it out',

@@ -45,7 +45,7 @@ def denoted(picture: Mapping[str, Any], limit: int) -> frozenset[Final]:
     order = transitive((edge["from"], edge["to"]) for edge in picture["edges"])
     guards = [guard for promise in picture["promises"] for guard in guards_of(promise)]
     found: set[Final] = set()
-    choices = [list(posets(read_shape(hole["shape"]), limit)) for hole in holes]
+    choices = [list(posets(read_shape(hole["shape"], left=True), limit)) for hole in holes]
     for parts in product(*choices):
         if sum(len(labels) for labels, _ in parts) > limit:
             continue

@@ -319,6 +319,9 @@ class Moves(Search):
     def shrunk(self, state: State, address: Address, leaf: Node) -> Node:
         """Take from a leaf what can no longer come about."""
         if isinstance(leaf, Choice):
+            ways = (attrs.evolve(leaf, options=(option,)) for option in leaf.options)
+            if not any(self.is_alive(state, address, way) for way in ways):
+                return self.close(leaf)  # be it one or several ways to take nothing
             alive = tuple(
                 option
                 for option in leaf.options

@@ -68,7 +68,9 @@ Shape = Lab | Row | Alt | Times | Dots
 class Reader:
     """A parser by recursive descent; one method for each line of the grammar."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, left: bool = False) -> None:
+        # What is left of a shape, as pictures show it, may have a map or dots in a map.
+        self.left = left
         self.tokens: list[str] = TOKEN.findall(text)
         self.at = 0
 
@@ -146,7 +148,7 @@ class Reader:
         bounds = self.suffix()
         if bounds is None:
             return atom
-        if isinstance(atom, Dots) or (is_map(atom) and bounds != (0, 1)):
+        if not self.left and (isinstance(atom, Dots) or (is_map(atom) and bounds != (0, 1))):
             raise Misread("`...` takes no suffix, and no map stands directly inside a map")
         return Times(atom, *bounds)
 
@@ -198,9 +200,9 @@ def substituted(shape: Shape, meanings: dict[str, Shape]) -> Shape:
             return shape
 
 
-def read_shape(text: str) -> Shape:
+def read_shape(text: str, *, left: bool = False) -> Shape:
     """Parse a shape."""
-    return keyed(Reader(text).shape(), set())
+    return keyed(Reader(text, left=left).shape(), set())
 
 
 def keyed(shape: Shape, taken: set[str]) -> Shape:

@@ -447,6 +447,19 @@ def grown(spec: WorkflowSpec, created: list[str]) -> Run:
     return run
 
 
+def test_dots_are_what_is_left_of_a_repeated_pair() -> None:
+    """What is left is written down, and read again whenever the graph is built."""
+    text, promises = "A -> (N* & ...){1,2} -> B", ("at most 1 N by A", "at least 1 N")
+    run = open_run(spec_of(text, flow=True, promises=promises))
+    apply(run, c.Grow(commands=(new("N", into="N/+"),), task="A", fence="f"), 0.0)
+    assert {part.address: str(part.residual) for part in run.growth.open} == {
+        "N": "...?",
+        "N/A/N-1/any": "...",
+    }
+    apply(run, c.Grow(commands=(new("X"),), task="A", fence="f"), 0.0)
+    assert run.broken is None
+
+
 def is_later(run: Run, spec: WorkflowSpec, created: list[str]) -> bool:
     """Whether a promise has made a name certain: then it is a task, and the next promise is later.
 
