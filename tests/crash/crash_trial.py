@@ -18,6 +18,10 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
+from callboard.storage import open_store
+from callboard.workflow import Event, RunState, TaskState, UsageError, fold
+from callboard.workflow.events import AttemptStarted, TaskSettled
+
 HERE = Path(__file__).parent
 RUN_SECONDS = 60.0
 
@@ -94,9 +98,10 @@ async def trial(
         )
     await anyio.sleep(1.0)
     _nothing_carries(run, "one second after the kill")
-    done_before = await _settled(run, options)
-    if done_before is None:
+    before = await _events(run, store)
+    if not before:
         return "before it was stored"
+    done_before = _done(before)
     resumed = await anyio.to_thread.run_sync(
         lambda: subprocess.run(
             command("resume", run, "--no-progress", *options),
@@ -108,7 +113,7 @@ async def trial(
     if resumed.returncode != 0:
         raise BrokenPromise(f"resume ended with {resumed.returncode}: {resumed.stderr.decode()}")
     _nothing_carries(run, "after the resume")
-    await _check(run, options, done_before, folder)
+    _check(await _events(run, store), done_before, folder)
     return f"with {len(done_before)} of 12 done"
 
 
@@ -141,45 +146,34 @@ def _nothing_carries(run: str, when: str) -> None:
         raise BrokenPromise(f"{when} these processes still carry run {run}: {left}")
 
 
-async def _json(*args: str) -> tuple[int, Any]:
-    ended = await anyio.to_thread.run_sync(
-        lambda: subprocess.run(
-            command(*args, "--json"), capture_output=True, timeout=RUN_SECONDS, check=False
-        )
-    )
-    if ended.returncode != 0:
-        return ended.returncode, ended.stderr
-    if args[0] == "events":
-        return 0, [json.loads(line) for line in ended.stdout.splitlines()]
-    return 0, json.loads(ended.stdout)
+async def _events(run: str, store: str) -> list[Event]:
+    """Return what is stored of a run; nothing, if it was killed before anything was."""
+    try:
+        reader = open_store(store, create=False)
+        async with reader.opened(None):
+            stored = await reader.load(run)
+    except UsageError:
+        return []  # there is no store yet
+    return [] if stored is None else [*stored.events]
 
 
-async def _settled(run: str, options: list[str]) -> set[str] | None:
-    code, shown = await _json("show", run, *options[:2])
-    if code == 0:
-        return {name for name, task in shown["tasks"].items() if task["state"] == "succeeded"}
-    if code in (2, 4):
-        return None
-    raise BrokenPromise(f"show ended with {code}: {shown}")
+def _done(events: list[Event]) -> set[str]:
+    """Return the tasks that have succeeded."""
+    tasks = fold(events).tasks.values()
+    return {task.id for task in tasks if task.state is TaskState.SUCCEEDED}
 
 
-async def _check(run: str, options: list[str], done_before: set[str], folder: Path) -> None:
-    _, shown = await _json("show", run, *options[:2])
-    if shown["state"] != "succeeded" or any(
-        t["state"] != "succeeded" for t in shown["tasks"].values()
-    ):
-        raise BrokenPromise(f"the resumed run is not whole: {shown}")
-    _, events = await _json("events", run, *options[:2])
-    begun: dict[str, int] = {}
+def _check(events: list[Event], done_before: set[str], folder: Path) -> None:
+    whole = fold(events)
+    if whole.state is not RunState.SUCCEEDED or _done(events) != set(whole.tasks):
+        raise BrokenPromise(f"the resumed run is not whole: {events}")
     succeeded: dict[str, int] = {}
     for event in events:
-        if event["kind"] == "attempt_started":
-            if event["task"] in done_before and succeeded.get(event["task"]):
-                raise BrokenPromise(f"{event['task']} was done and was begun again")
-            begun[event["task"]] = begun.get(event["task"], 0) + 1
-        if event["kind"] == "task_settled" and event["state"] == "succeeded":
-            succeeded[event["task"]] = succeeded.get(event["task"], 0) + 1
-    if any(count != 1 for count in succeeded.values()) or len(succeeded) != len(shown["tasks"]):
+        if isinstance(event, AttemptStarted) and event.task in done_before & set(succeeded):
+            raise BrokenPromise(f"{event.task} was done and was begun again")
+        if isinstance(event, TaskSettled) and event.state is TaskState.SUCCEEDED:
+            succeeded[event.task] = succeeded.get(event.task, 0) + 1
+    if any(count != 1 for count in succeeded.values()) or len(succeeded) != len(whole.tasks):
         raise BrokenPromise(f"tasks must succeed exactly once: {succeeded}")
     if (folder / "overlaps").exists():
         raise BrokenPromise(f"two attempts lived at once: {(folder / 'overlaps').read_text()}")

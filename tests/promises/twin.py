@@ -25,6 +25,7 @@ from callboard.workflow import (
 from callboard.workflow._flow import compile_flow
 from callboard.workflow._graph import ancestors
 from callboard.workflow._shape_text import parse_shape
+from callboard.workflow._shapes import Alt
 
 from .oracle import (
     AddEdge,
@@ -57,7 +58,7 @@ class Twin:
 
     def __init__(self, scenario: Scenario, state: State) -> None:
         self.mute = scenario.mute
-        if re.search(r"\(\)\) \| \(\)|(\?|\(\))[^()]*\)\?", f"{scenario.flow} {scenario.holes}"):
+        if re.search(r"\(\)\) \| \(\)|(\?|\(\))[^(]*\)\?", f"{scenario.flow} {scenario.holes}"):
             raise Unlike  # a choice among two ways to be empty stays open for the oracle
         self.optional = "?" in f"{scenario.flow} {scenario.holes}"
         try:
@@ -125,6 +126,8 @@ class Twin:
                 # An optional part that may be empty anyway is no part of its own for the kernel.
                 if into is not None and (self.optional or not self._has(into)):
                     return SKIPPED
+                if into is not None and self._is_other_name(into, label):
+                    return SKIPPED
                 said = c.AddTask(
                     name=label, new=self._task(label), into=into, after=after, before=before
                 )
@@ -147,6 +150,11 @@ class Twin:
     def _is(self, address: str) -> bool:
         """Whether an address means the same for both: inside what is optional it need not."""
         return self._has(address) and not (self.optional and "/" in address)
+
+    def _is_other_name(self, address: str, label: str) -> bool:
+        """Whether this is a choice by the name of another way: the oracle names each way."""
+        part = self.run.growth.parts.get(address)
+        return part is not None and isinstance(part.residual, Alt) and label != address[-1]
 
     def _has(self, address: str) -> bool:
         address = address.removesuffix("/+")
