@@ -5,18 +5,20 @@ Part of the oracle: it shares nothing with the package and must not import it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from random import Random
 
 import attrs
 
 from .oracle import Oracle, has_dots
+from .oracle_final import Final
 from .oracle_moves import Broken, Refused
 from .oracle_parts import Address, Births, Choice, Filling, Group, Many, Node, Vertex
 from .oracle_scenarios import random_move
 from .oracle_search import Look, transitive
 from .oracle_shapes import Alt, Closed, Count, Guard, Row, Shape, Times
-from .oracle_state import Close, Create, Edge, Give, Scenario, State
+from .oracle_state import Close, Create, Edge, Give, Move, Scenario, State
 
 BUGS: dict[str, type[Oracle]] = {}
 
@@ -27,23 +29,52 @@ def bug(cls: type[Oracle]) -> type[Oracle]:
     return cls
 
 
+class Walk:
+    """A random run of a scenario, told without a bug and worked out as far as it is asked for."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.oracle, self.rng = Oracle(), Random(seed)
+        self.verdict, self.begin = self.oracle.begin(scenario)
+        self.moves: list[Move] = []
+        self.after: list[tuple[str, State]] = []
+        self.graphs: dict[int, frozenset[Final]] = {}
+
+    def finals(self, number: int, state: State) -> frozenset[Final]:
+        """Return the graphs that a moment leads to."""
+        if number not in self.graphs:
+            self.graphs[number] = self.oracle.finals(state, 2)
+        return self.graphs[number]
+
+    def move(self, number: int, state: State) -> Move:
+        """Return the move that is made at a moment."""
+        if number == len(self.moves):
+            self.moves.append(random_move(self.oracle, state, self.rng))
+            self.after.append(self.oracle.apply(state, self.moves[-1]))
+        return self.moves[number]
+
+
+@functools.lru_cache(maxsize=256)
+def walk(scenario: Scenario, seed: int) -> Walk:
+    """Return a walk, which is the same for all bugs."""
+    return Walk(scenario, seed)
+
+
 def differs(bugged: Oracle, scenario: Scenario, seed: int, *, moves: int = 30) -> bool:
     """Tell whether a random run of a scenario shows that the rules were told differently."""
-    oracle, rng = Oracle(), Random(seed)
-    verdict, state = oracle.begin(scenario)
-    other_verdict, other = bugged.begin(scenario)
+    known = walk(scenario, seed)
+    state, (other_verdict, other) = known.begin, bugged.begin(scenario)
     if state is None or other is None:
-        return verdict != other_verdict
+        return known.verdict != other_verdict
     for number in range(moves):
         if state.is_over:
             break
-        if oracle.startable(state) != bugged.startable(other):
+        if known.oracle.startable(state) != bugged.startable(other):
             return True
         quick = number % 3 == 0 and is_small(state) and is_small(other)
-        if quick and oracle.finals(state, 2) != bugged.finals(other, 2):
+        if quick and known.finals(number, state) != bugged.finals(other, 2):
             return True
-        move = random_move(oracle, state, rng)
-        verdict, state = oracle.apply(state, move)
+        move = known.move(number, state)
+        verdict, state = known.after[number]
         other_verdict, other = bugged.apply(other, move)
         if verdict != other_verdict or len(state.tasks) != len(other.tasks):
             return True

@@ -148,12 +148,14 @@ def edit(node: Node, address: Address, change: Callable[[Address, Node], Node]) 
     match node:
         case Group(items=items):
             inside = tuple(edit(each, address + step(each), change) for each in items)
-            return attrs.evolve(node, items=inside)
+            is_new = any(new is not old for new, old in zip(inside, items, strict=True))
+            return Group(inside, node.beside) if is_new else node
         case Many(parts=parts):
             begun = tuple(
                 (key, edit(part, (*address, key, *step(part)), change)) for key, part in parts
             )
-            node = many(node, begun)
+            if any(new is not old for (_, new), (_, old) in zip(begun, parts, strict=True)):
+                node = many(node, begun)
         case Choice(options=options):
             address = (*address, first_name(Alt(options)))
         case _:
@@ -176,7 +178,7 @@ def many(node: Many, parts: tuple[tuple[str, Node], ...]) -> Many:
     if node.shape.beside:
         later.sort(key=hash)
     named = tuple((f"{LATER}{number}", part) for number, part in enumerate(later))
-    return attrs.evolve(node, parts=known + named)
+    return Many(node.shape, node.owner, known + named)
 
 
 def labels_of(leaf: Node, anything: Iterable[str]) -> Iterable[str]:
@@ -258,7 +260,7 @@ class Parts:
                 for at, item in enumerate(items):
                     for cost, path, new in self.fillings(item, who, label, ref):
                         inside = (*items[:at], new, *items[at + 1 :])
-                        yield cost, step(new) + path, attrs.evolve(node, items=inside)
+                        yield cost, step(new) + path, Group(inside, node.beside)
             case Choice(options=options, owner=owner):
                 for option in options if owner == who else ():
                     yield from self.fillings(self.sprout(option, who), who, label, ref)
@@ -283,8 +285,8 @@ class Parts:
                 self.sprout(node.shape.body, who), who, label, ref
             ):
                 grown = many(node, (*node.parts, (ref, new)))
-                full = len(grown.parts) == node.shape.high
-                grown = attrs.evolve(grown, owner=None if full else who)
+                if len(grown.parts) == node.shape.high:
+                    grown = attrs.evolve(grown, owner=None)
                 yield cost + 1, ("+", *step(new), *path), grown
 
     def close(self, leaf: Node, who: str | None = None) -> Node:

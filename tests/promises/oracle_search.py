@@ -73,7 +73,7 @@ class Search(Parts):
 
     def __init__(self) -> None:
         super().__init__()
-        self.orders: dict[State, dict[Vertex, frozenset[Vertex]]] = {}
+        self.orders: dict[Hashable, dict[Vertex, frozenset[Vertex]]] = {}
         self.finishes: dict[tuple[Look, int], bool] = {}
         self.all_ways: dict[Hashable, list[tuple[Births, Node]]] = {}
 
@@ -121,7 +121,7 @@ class Search(Parts):
 
     def order(self, state: State) -> dict[Vertex, frozenset[Vertex]]:
         """Return, for each task and open leaf, the tasks and open leaves in front of it."""
-        key = attrs.evolve(state, guards=())
+        key = (state.plan, state.tasks, state.holes, state.edges)
         if key not in self.orders:
             self.orders[key] = self.new_order(state)
         return self.orders[key]

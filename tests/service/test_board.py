@@ -11,7 +11,7 @@ from .trials import trial
 
 
 def test_sixteen_workers_do_each_task_once(tmp_path: Path) -> None:
-    figures = anyio.run(functools.partial(trial, tmp_path, 2_000, 16))
+    figures = anyio.run(functools.partial(trial, tmp_path, 1_000, 16))
     assert figures.kills == 0
 
 
