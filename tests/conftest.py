@@ -14,6 +14,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run half as many tests again as there are cores: many a test waits for processes."""
+    return 3 * (os.cpu_count() or 2) // 2
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Give the backend's name to anyio's plugin, which runs the test on it."""
