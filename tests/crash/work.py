@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,7 +19,7 @@ except OSError:
     sys.exit(9)
 
 if os.environ.get("LEAVE"):
-    subprocess.Popen(["sleep", "60"], start_new_session=True)
+    os.posix_spawnp("sleep", ["sleep", "60"], os.environ, setsid=True)
 
 threading.Event().wait(seconds)  # Work that takes a while: what the trial kills.
 with (folder / "done").open("a") as done:

@@ -74,6 +74,7 @@ class Search(Parts):
     def __init__(self) -> None:
         super().__init__()
         self.orders: dict[Hashable, dict[Vertex, frozenset[Vertex]]] = {}
+        self.looks: dict[State, Look] = {}
         self.finishes: dict[tuple[Look, int], bool] = {}
         self.all_ways: dict[Hashable, list[tuple[Births, Node]]] = {}
 
@@ -81,6 +82,12 @@ class Search(Parts):
 
     def look(self, state: State) -> Look:
         """Look at a moment."""
+        if state not in self.looks:
+            self.looks[state] = self.new_look(state)
+        return self.looks[state]
+
+    def new_look(self, state: State) -> Look:
+        """Work out what there is to see; see `look`."""
         return Look(
             plan=state.plan,
             holes=state.holes,

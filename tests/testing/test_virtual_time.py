@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,6 +43,14 @@ both = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def block(seconds: float = SHORT) -> None:
     """Block a thread for some real time."""
     threading.Event().wait(seconds)
+
+
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Heed Control-C for a while, which what is started in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def ignore(signal_number: int, frame: object) -> None:
@@ -400,6 +408,7 @@ class TestRun:
 
     @both
     @pytest.mark.parametrize("is_busy", [True, False])
+    @pytest.mark.usefixtures("heeded")
     def test_control_c_ends_a_real_wait(self, backend: Backend, is_busy: bool) -> None:
         def interrupt() -> None:
             block()
