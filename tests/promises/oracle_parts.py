@@ -9,6 +9,7 @@ of its own. A choice that was taken is its branch; a closed leaf has no owner.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
@@ -109,21 +110,27 @@ def step(node: Node) -> Address:
 
 def leaves(node: Node, address: Address) -> Iterator[tuple[Address, Node]]:
     """Go through the open leaves of a part, in the order of the text."""
+    for inside, leaf in _leaves(node):
+        yield address + inside, leaf
+
+
+@functools.lru_cache(maxsize=50_000)
+def _leaves(node: Node) -> tuple[tuple[Address, Node], ...]:
+    found: list[tuple[Address, Node]] = []
     match node:
         case Group(items=items):
             for item in items:
-                yield from leaves(item, address + step(item))
-            return
+                found += leaves(item, step(item))
+            return tuple(found)
         case Many(parts=parts):
             for key, part in parts:
-                yield from leaves(part, (*address, key, *step(part)))
+                found += leaves(part, (key, *step(part)))
         case _:
             pass
     if is_open(node):
-        yield (
-            (*address, first_name(Alt(node.options))) if isinstance(node, Choice) else address,
-            node,
-        )
+        last = (first_name(Alt(node.options)),) if isinstance(node, Choice) else ()
+        found.append((last, node))
+    return tuple(found)
 
 
 def addresses(node: Node, address: Address) -> Iterator[Address]:
@@ -143,17 +150,25 @@ def addresses(node: Node, address: Address) -> Iterator[Address]:
             pass
 
 
-def edit(node: Node, address: Address, change: Callable[[Address, Node], Node]) -> Node:
-    """Rebuild a part with its open leaves changed."""
+def edit(
+    node: Node,
+    address: Address,
+    change: Callable[[Address, Node], Node],
+    only: Address | None = None,
+) -> Node:
+    """Rebuild a part with its open leaves changed, or `only` the one at an address."""
+
+    def inner(part: Node, here: Address) -> Node:
+        is_on_the_way = only is None or here == only[: len(here)]
+        return edit(part, here, change, only) if is_on_the_way else part
+
     match node:
         case Group(items=items):
-            inside = tuple(edit(each, address + step(each), change) for each in items)
+            inside = tuple(inner(each, address + step(each)) for each in items)
             is_new = any(new is not old for new, old in zip(inside, items, strict=True))
             return Group(inside, node.beside) if is_new else node
         case Many(parts=parts):
-            begun = tuple(
-                (key, edit(part, (*address, key, *step(part)), change)) for key, part in parts
-            )
+            begun = tuple((key, inner(part, (*address, key, *step(part)))) for key, part in parts)
             if any(new is not old for (_, new), (_, old) in zip(begun, parts, strict=True)):
                 node = many(node, begun)
         case Choice(options=options):
@@ -165,7 +180,7 @@ def edit(node: Node, address: Address, change: Callable[[Address, Node], Node]) 
 
 def swap(node: Node, address: Address, new: Node) -> Node:
     """Put another leaf in the place of one."""
-    return edit(node, (), lambda here, leaf: new if here == address else leaf)
+    return edit(node, (), lambda here, leaf: new if here == address else leaf, address)
 
 
 def many(node: Many, parts: tuple[tuple[str, Node], ...]) -> Many:
