@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Sequence
 from heapq import merge
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
@@ -20,9 +20,6 @@ from ._timers import Shared, Timers
 
 if TYPE_CHECKING:
     from ._run_actor import RunActor
-
-ADOPTED_SECONDS: Final = 60.0
-"""How long a claim lives on without a heartbeat after its engine has died."""
 
 
 @attrs.frozen(eq=False)
@@ -155,9 +152,13 @@ class Board:
         if offer is not None:
             self._drop(offer)
 
-    def adopt(self, actor: RunActor, lease: Lease, worker: str) -> None:
-        """Keep the lease of a worker whose engine is gone: the worker may still be at it."""
-        self._hold(Claim(actor, lease, worker, ADOPTED_SECONDS))
+    def adopt(self, actor: RunActor, lease: Lease, worker: str, seconds: float) -> None:
+        """Keep the lease of a worker whose engine is gone: the worker may still be at it.
+
+        It lives as long from now on as the worker was promised: no heartbeat is late for it.
+        """
+        self._claims[lease.fence] = Claim(actor, lease, worker, seconds)
+        self.heartbeat(lease.fence)
 
     def withdraw(self, fence: str) -> None:
         """Forget a lease; what its holder still says is refused."""
@@ -202,22 +203,33 @@ class Board:
         if self._offers.get(key) is not offer or not offer.open:
             return None
         self._drop(offer)
+        claim = Claim(offer.actor, lease, worker, seconds)
+        # Held before it begins: what ends the attempt in the same turn must find it here.
+        self._claims[lease.fence] = claim
+        begin = c.Begin(task=lease.task, fence=lease.fence, worker=worker, lease=seconds)
         try:
-            await offer.actor.ask(c.Begin(task=lease.task, fence=lease.fence, worker=worker))
+            await offer.actor.ask(begin)
         except ActorStopped:
+            self._let_go(claim)
             return None
         except Refused:
+            self._let_go(claim)
             if offer.task.state is TaskState.READY and key not in self._offers:
                 self._put(offer)
             return None
+        if not self._is_held(claim):
+            return None
         lease.attempt = offer.task.attempt
-        claim = Claim(offer.actor, lease, worker, seconds)
-        self._hold(claim)
+        self.heartbeat(lease.fence)
         return claim
 
-    def _hold(self, claim: Claim) -> None:
-        self._claims[claim.lease.fence] = claim
-        self.heartbeat(claim.lease.fence)
+    def _is_held(self, claim: Claim) -> bool:
+        return self._claims.get(claim.lease.fence) is claim
+
+    def _let_go(self, claim: Claim) -> None:
+        # An actor that was rebuilt may have adopted the lease: then that claim is another one.
+        if self._is_held(claim):
+            self.withdraw(claim.lease.fence)
 
     def heartbeat(self, fence: str) -> None:
         """Keep a lease alive.

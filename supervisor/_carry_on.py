@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..workflow import Task, TaskState, commands as c, resume
 from ._beginning import bind, lease_of, misconfigured
@@ -11,6 +11,9 @@ from ._own_ways import start_child, start_probe
 
 if TYPE_CHECKING:
     from ._run_actor import RunActor
+
+UNSAID_SECONDS: Final = 60.0
+"""How long a claim lives without a heartbeat that was written before its length was."""
 
 
 def carry_on(actor: RunActor) -> None:
@@ -38,7 +41,8 @@ def _adopt(actor: RunActor, task: Task, fence: str) -> None:
     except Exception as error:  # noqa: BLE001 - it is the task that fails
         actor.apply(c.Fail(task=task.id, fence=fence, failure=misconfigured(error)))
     else:
-        actor.tree.board.adopt(actor, lease, task.worker or "?")
+        seconds = UNSAID_SECONDS if task.lease is None else task.lease
+        actor.tree.board.adopt(actor, lease, task.worker or "?", seconds)
 
 
 def _tend(actor: RunActor, task: Task) -> None:

@@ -32,6 +32,7 @@ def begin(d: Deciding, command: c.Begin) -> None:
             attempt=task.attempt + 1,
             fence=command.fence,
             worker=command.worker,
+            lease=command.lease,
         )
     )
     if task.spec.options.timeout is not None:

@@ -183,6 +183,7 @@ def _leave(run: Run, task: Task) -> None:
     run.active.pop(task.id, None)
     task.fence = None
     task.worker = None
+    task.lease = None
     task.wait = None
 
 
@@ -199,6 +200,7 @@ def _attempt_started(run: Run, event: ev.AttemptStarted) -> None:
     task.attempt = event.attempt
     task.fence = event.fence
     task.worker = event.worker
+    task.lease = event.lease
     task.reason = None
     if task.named is not None:
         task.named = None
@@ -217,6 +219,7 @@ def _task_waiting(run: Run, event: ev.TaskWaiting) -> None:
     task.attempt = event.attempt
     task.fence = event.fence
     task.worker = None
+    task.lease = None
     task.wait = event.wait
     task.reason = event.wait.message
     run.active[task.id] = task

@@ -33,6 +33,7 @@ class Task(Vertex):
         failures: Attempts that failed and count against ``retry.times``.
         losses: Attempts that were lost with their engine or worker.
         fence: The token of the lease that somebody holds on it.
+        lease: Seconds that it lives without a word, if somebody elsewhere holds it.
         ready_at: When it became ready, or when its run was last unpaused, if that was later.
         first_at: When its first attempt of this generation began.
         started_at: When its latest attempt began.
@@ -56,6 +57,7 @@ class Task(Vertex):
     losses: int = 0
     fence: str | None = None
     worker: str | None = None
+    lease: float | None = None
     reason: str | None = None
     output: Any = None
     error: Failure | None = None

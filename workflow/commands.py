@@ -16,11 +16,12 @@ Deadline: TypeAlias = Literal["attempt", "total", "queued", "retry", "sleep", "r
 
 @message
 class Begin:
-    """Give the lease on a ready task to a worker."""
+    """Give the lease on a ready task to a worker, for so many seconds without a word from it."""
 
     task: str
     fence: str
     worker: str | None = None
+    lease: float | None = None
 
 
 @message

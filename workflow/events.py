@@ -102,7 +102,10 @@ class RunEnded:
 
 @message
 class AttemptStarted:
-    """Somebody holds the lease on a task and works on it."""
+    """Somebody holds the lease on a task and works on it.
+
+    ``lease`` is how many seconds it lives without a word from a worker elsewhere.
+    """
 
     kind: ClassVar[str] = "attempt_started"
     at: float
@@ -110,6 +113,7 @@ class AttemptStarted:
     attempt: int
     fence: str
     worker: str | None = None
+    lease: float | None = None
 
 
 @message

@@ -13,7 +13,7 @@ import pytest
 import callboard as cb
 from callboard import testing
 from callboard.storage import LogLine
-from callboard.supervisor import Signed, Wanted
+from callboard.supervisor import Claim, Signed, Wanted
 from callboard.workflow import (
     Refused,
     Retry,
@@ -383,3 +383,64 @@ async def test_a_command_may_be_meant_for_one_version_only(opens: Opens) -> None
         with pytest.raises(VersionConflict, match="version"):
             await engine.command(handle.id, c.Unpause(), expected=version)
         assert (await handle.run()).paused
+
+
+@pytest.mark.parametrize("act", ["restart", "cancel"])
+async def test_a_claim_that_ends_in_the_turn_of_its_beginning_is_none(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
+    """Its run's actor, busy with a commit, finds the claim and what ends it in its mailbox."""
+    claims: list[Claim | None] = []
+    async with opens() as engine, anyio.create_task_group() as group:
+        handle = await engine.start(on_board("a", "b"))
+        board, commit = engine.tree.board, engine.store.commit
+        busy = await board.claim(Wanted(labels=["b"]), "w0", 5, 600)
+        assert busy is not None
+
+        async def slow(*given: Any) -> None:
+            await anyio.sleep(1)
+            await commit(*given)
+
+        async def claim() -> None:
+            claims.append(await board.claim(Wanted(labels=["a"]), "w1", 5, 600))
+
+        monkeypatch.setattr(engine.store, "commit", slow)
+        done = c.Succeed(task="b", fence=busy.lease.fence)
+        group.start_soon(board.say, busy.lease.fence, done)
+        await anyio.sleep(0.5)
+        group.start_soon(claim)
+        await anyio.sleep(0.1)
+        assert engine.tree.live[handle.id].run.tasks["a"].state == "ready"
+        await (handle.restart("a") if act == "restart" else handle.cancel())
+        await anyio.sleep(10)
+        (claimed,) = claims
+        if act == "cancel":
+            assert claimed is None
+        else:
+            assert claimed is not None
+            assert claimed.lease.generation == 2
+            await board.say(claimed.lease.fence, c.Succeed(task="a", fence=claimed.lease.fence))
+        assert board.claims == {}
+        await handle.result()
+
+
+async def test_a_claim_keeps_its_length_when_another_engine_goes_on(
+    opens: Opens, durable: bool
+) -> None:
+    if not durable:
+        return
+    async with opens() as engine:
+        await engine.start(on_board("a"), run_id="it")
+        held = await engine.tree.board.claim(Wanted(), "w", 5, 300)
+        assert held is not None
+        fence = held.lease.fence
+    async with opens() as engine:
+        handle, board = await engine.resume("it"), engine.tree.board
+        await anyio.sleep(1)
+        assert board.holder(fence).seconds == 300
+        for _ in range(3):
+            await anyio.sleep(290)
+            board.heartbeat(fence)
+        await board.say(fence, c.Succeed(task="a", fence=fence, output=1))
+        result = await handle.result()
+    assert (result.tasks["a"].output, result.tasks["a"].attempts) == (1, 1)
