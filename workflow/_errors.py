@@ -159,12 +159,16 @@ class UnknownRecord(CallboardError, LookupError):
 
 
 class RunOwned(CallboardError):
-    """A living engine owns the run; ``owner`` tells which."""
+    """A living engine owns the run; ``owner`` tells which.
 
-    def __init__(self, message: str, *, run_id: str, owner: str) -> None:
+    ``posted`` tells whether it was left a command that it has not answered, and still does.
+    """
+
+    def __init__(self, message: str, *, run_id: str, owner: str, posted: bool = False) -> None:
         super().__init__(message)
         self.run_id = run_id
         self.owner = owner
+        self.posted = posted
 
 
 class StoreError(CallboardError):

@@ -46,10 +46,11 @@ async def post_and_wait(
         # Somebody has taken it since, if only for a moment, to do what was posted.
     if answer is None:
         raise RunOwned(
-            f"{owned}; it has not answered within {REPLY_SECONDS:g} s, "
-            "the command stays in its inbox",
+            f"{owned}; it has not answered within {REPLY_SECONDS:g} s: the command stays in its "
+            "inbox and is done when it gets there",
             run_id=run_id,
             owner=owned.owner,
+            posted=True,
         )
     if not answer.get("ok"):
         raise refusal_of(answer)

@@ -379,7 +379,7 @@ class Engine:
             VersionConflict: it has another one; nothing changed.
             Refused: it does not fit; nothing changed.
             UnknownRun: there is no such run.
-            StoreError: the engine that owns the run did not answer in time.
+            RunOwned: its engine did not answer in time; the command stays in its inbox.
         """
         while True:
             try:

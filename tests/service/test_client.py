@@ -247,6 +247,54 @@ async def test_what_was_answered_and_not_heard_is_done_once(served: Served) -> N
             assert (await client.runs()).total == 2
 
 
+class Proxy(httpx2.AsyncBaseTransport):
+    """Passes requests on, and says in place of some answers that it waited in vain."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self.inner = inner
+        self.instead: list[httpx2.Response] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self.inner.handle_async_request(request)
+        if not self.instead:
+            return response
+        await response.aclose()
+        return self.instead.pop()
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_what_a_proxy_waited_for_in_vain_is_not_begun_twice(
+    served: Served, status: int
+) -> None:
+    async with served() as near:
+        proxy = Proxy(httpx2.AsyncHTTPTransport())
+        async with proxy.inner, Client(near.http.url, transport=proxy) as client:
+            proxy.instead = [httpx2.Response(status, text="Gateway") for _ in range(3)]
+            with pytest.raises(Unreachable, match=f"{status}; whether it was done is not known"):
+                await client.start("demo")
+            assert len(proxy.instead) == 2
+            assert (await client.runs()).total == 1
+            assert not proxy.instead, "what only looks is asked again"
+            proxy.instead = [httpx2.Response(status)]
+            await client.start("demo", key="k")
+            assert (await client.runs()).total == 2
+
+
+@pytest.mark.parametrize(("status", "kind"), [(429, "rate"), (503, "closed")])
+async def test_what_was_not_done_is_asked_for_again(status: int, kind: str) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        if len(asked) == 1:
+            return httpx2.Response(status, json={"type": f"urn:callboard:{kind}"})
+        return httpx2.Response(200, json={"state": "running", "paused": True})
+
+    async with Client("http://away", transport=httpx2.MockTransport(answer)) as client:
+        await client.http.call("POST", "/api/v1/runs/r/pause")
+    assert asked == ["/api/v1/runs/r/pause"] * 2
+
+
 class Cutting:
     """An application whose streams of events break off after a few of them."""
 

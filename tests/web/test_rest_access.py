@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import httpx2
@@ -12,6 +13,7 @@ from starlette.routing import Mount
 
 import callboard as cb
 from callboard.web import Who, _endpoint, _endpoints
+from callboard.workflow import RunOwned, StoreError
 
 from .conforming import conforms
 from .conftest import within
@@ -393,8 +395,6 @@ async def test_the_answer_to_a_bug_says_so_and_nothing_else(
 
 
 async def test_a_store_that_fails_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    from callboard.workflow import StoreError
-
     async with serving("memory:", ONE) as service:
 
         async def broken(*_: Any) -> Any:
@@ -405,6 +405,57 @@ async def test_a_store_that_fails_is_503(monkeypatch: pytest.MonkeyPatch) -> Non
         assert problem["detail"] == "the disk is full"
         health = await service.client.get("/health")
         assert (health.status_code, health.json()["status"]) == (503, "stuck")
+
+
+async def test_what_was_done_is_told_even_if_it_cannot_be_audited(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(**_: str) -> None:
+        raise StoreError("the disk is full")
+
+    async with serving("memory:", ONE, grace=0) as service:
+        monkeypatch.setattr(service.engine.registry.audit, "note", broken)
+        with caplog.at_level(logging.ERROR, "callboard.web"):
+            run = await service.start("one")
+        assert (await service.get("/runs"))["total"] == 1
+    assert "'local' did 'start_run'" in caplog.text
+    assert "the disk is full" in caplog.text
+    assert run
+
+
+async def test_an_engine_that_closes_meanwhile_does_not_say_that_nothing_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving("memory:", ONE) as service:
+        engine = service.engine
+
+        async def closing(*_: Any, **__: Any) -> Any:
+            monkeypatch.setattr(type(engine), "is_open", False)
+            raise StoreError("it was closed")
+
+        run = await service.start("one")
+        monkeypatch.setattr(engine, "command", closing)
+        problem = await service.post(f"/runs/{run}/cancel", status=503)
+        assert problem["type"] == "urn:callboard:cut_short"
+        assert "not known" in problem["detail"]
+        problem = await service.post(f"/runs/{run}/cancel", status=503)
+        assert problem["type"] == "urn:callboard:closed"
+        monkeypatch.undo()
+
+
+async def test_an_owner_that_does_not_answer_may_still_do_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving("memory:", ONE) as service:
+
+        async def silent(*_: Any, **__: Any) -> Any:
+            raise RunOwned("it is engine e's", run_id="r", owner="e", posted=True)
+
+        run = await service.start("one")
+        monkeypatch.setattr(service.engine, "command", silent)
+        problem = await service.post(f"/runs/{run}/cancel", status=504)
+        assert problem["type"] == "urn:callboard:unanswered"
+        assert problem["detail"] == "it is engine e's"
 
 
 async def test_names_in_the_audit_trail(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,11 @@ from ..workflow import (
 
 
 class Unreachable(CallboardError):
-    """The server did not answer, or had no time, for as long as the client waits for it."""
+    """The server did not answer, or had no time, for as long as the client waits for it.
+
+    What may not be done twice is asked for once only, unless it is sure that it was not done:
+    whether it was, the message says.
+    """
 
 
 class Denied(UsageError):
@@ -40,14 +44,20 @@ _KIND: Final = "urn:callboard:"
 _INVALID: Final = frozenset(("usage", "invalid", "method", "media_type", "too_large"))
 
 
-def error_of(status: int, problem: Mapping[str, Any]) -> CallboardError:
+def kind_of(problem: Mapping[str, Any]) -> str:
+    """Return the word for programs of a problem of the server."""
+    return str(problem.get("type", "")).removeprefix(_KIND)
+
+
+def error_of(status: int, problem: Mapping[str, Any], more: str = "") -> CallboardError:
     """Return the error that a problem of the server stands for.
 
     Args:
         status: The HTTP status.
         problem: The body, RFC 9457.
+        more: What else there is to say of what the server did not say all about.
     """
-    kind = str(problem.get("type", "")).removeprefix(_KIND)
+    kind = kind_of(problem)
     detail = str(problem.get("detail") or problem.get("title") or f"the server answered {status}")
     if status in (401, 403):
         return Denied(detail, status=status)
@@ -55,14 +65,14 @@ def error_of(status: int, problem: Mapping[str, Any]) -> CallboardError:
         return DefinitionError([str(each) for each in problem.get("errors", [detail])])
     if kind == "unknown_run":
         return UnknownRun(detail)
-    if kind == "owned":
-        return RunOwned(detail, run_id="", owner="")
+    if kind in ("owned", "unanswered"):
+        return RunOwned(detail, run_id="", owner="", posted=kind == "unanswered")
     if kind in _INVALID or status in (400, 405, 413, 415, 422):
         return UsageError(detail)
     if kind == "store":
-        return StoreError(detail)
+        return StoreError(detail + more)
     if status in (429, 502, 503, 504):
-        return Unreachable(detail)
+        return Unreachable(detail + more)
     if status < 500 and kind:  # noqa: PLR2004
         return refusal_of(kind, detail)
     return InternalError(f"the server answered {status}: {detail}")

@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 
 from ..workflow import CallboardError, InternalError, UsageError
-from ._errors import Unreachable, error_of
+from ._errors import Unreachable, error_of, kind_of
 
 _T = TypeVar("_T")
 
@@ -25,6 +25,7 @@ _IDLE_SECONDS: Final = 3.0
 
 _READ_SECONDS: Final = 30.0
 _BUSY: Final = frozenset((429, 502, 503, 504))
+_UNKNOWN: Final = "; whether it was done is not known"
 _NOT_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """The server has seen nothing of such a request: it may be made again, whatever it is."""
 
@@ -143,30 +144,32 @@ class Http:
             patience: Instead of the client's.
 
         Raises:
-            CallboardError: the server refused it, or is away.
+            Unreachable: it is away, or a proxy before it waited in vain.
+            CallboardError: it refused.
         """
         request = self._request(
             method, path, query=query, body=body, content=content, headers=headers, slow=slow
         )
         backoff = Backoff(self.patience if patience is None else patience)
         while True:
-            least = 0.0
             try:
                 response = await self._client.send(request)
             except httpx2.TransportError as error:
                 self.on_away(error)
-                away = Unreachable(f"{self.url} cannot be reached: {_words(error)}")
-                if not (again or isinstance(error, _NOT_SENT)) or not await backoff.wait():
-                    raise away from error
-                continue
+                harmless = again or isinstance(error, _NOT_SENT)
+                if harmless and await backoff.wait():
+                    continue
+                unknown = "" if harmless else _UNKNOWN
+                raise Unreachable(
+                    f"{self.url} cannot be reached: {_words(error)}{unknown}"
+                ) from error
             if response.status_code not in _BUSY:
                 self.on_back()
                 return _checked(response)
-            refused = _error(response)
             least = _seconds(response.headers.get("retry-after"))
-            # What a busy server refuses it has not done; of its store that is not sure.
-            if not (again or isinstance(refused, Unreachable)) or not await backoff.wait(least):
-                raise refused
+            harmless = again or _is_undone(response)
+            if not (harmless and await backoff.wait(least)):
+                raise _error(response, "" if harmless else _UNKNOWN)
 
     def _request(
         self,
@@ -216,12 +219,20 @@ def _checked(response: httpx2.Response) -> httpx2.Response:
     return response
 
 
-def _error(response: httpx2.Response) -> CallboardError:
+def _is_undone(response: httpx2.Response) -> bool:
+    """Whether a busy server did nothing; a proxy that waited in vain for one does not know."""
+    return response.status_code == 429 or kind_of(_problem(response)) == "closed"  # noqa: PLR2004
+
+
+def _error(response: httpx2.Response, more: str = "") -> CallboardError:
+    return error_of(response.status_code, _problem(response), more)
+
+
+def _problem(response: httpx2.Response) -> dict[str, Any]:
     try:
-        problem = msgspec.json.decode(response.content, type=dict[str, Any])
+        return msgspec.json.decode(response.content, type=dict[str, Any])
     except msgspec.MsgspecError:
-        problem = {}
-    return error_of(response.status_code, problem)
+        return {}
 
 
 def _seconds(text: str | None) -> float:

@@ -22,7 +22,7 @@ from ._endpoint import Call, Endpoint
 from ._figures import Figures
 from ._graph import Graphs
 from ._kept import Kept, kept_one
-from ._problems import Problem, closing, problem_of
+from ._problems import Problem, closing, cut_short, problem_of
 from ._rates import Rates
 from ._reading import read_body, read_query, read_version
 from ._shared import Shared
@@ -130,7 +130,7 @@ class _Gates:
     def _told(self, endpoint: Endpoint, error: CallboardError) -> Response:
         if not self.engine.is_open:
             # It let go of its runs in the middle of this: what it says of them means nothing.
-            return closing().response()
+            return cut_short().response()
         problem = problem_of(error)
         if problem.status >= 500:  # noqa: PLR2004
             _log.warning("%s %s: %s", endpoint.method, endpoint.path, error, exc_info=error)
@@ -165,13 +165,22 @@ class _Gates:
         )
 
     async def _audit(self, endpoint: Endpoint, call: Call[Any], status: int) -> None:
+        target = "/".join(call.path.values())
         with anyio.CancelScope(shield=True):
-            await self.engine.registry.audit.note(
-                who=call.by,
-                action=endpoint.name,
-                target="/".join(call.path.values()),
-                outcome=str(status),
-            )
+            try:
+                await self.engine.registry.audit.note(
+                    who=call.by, action=endpoint.name, target=target, outcome=str(status)
+                )
+            except CallboardError as error:
+                # It is done, and whoever asked must hear that: told that it failed, they ask again.
+                _log.error(
+                    "the audit trail lacks this, it could not be written (%s): %r did %r to %r: %s",
+                    error,
+                    call.by,
+                    endpoint.name,
+                    target,
+                    status,
+                )
 
 
 def _client(request: Request) -> str:

@@ -30,6 +30,7 @@ _PROBLEMS: Final[Mapping[int, str]] = {
     429: "Too many requests.",
     501: "Nothing here draws that.",
     503: "The engine or its store cannot answer now.",
+    504: "The engine that owns the run has not answered; it may still do what was asked.",
 }
 
 

@@ -101,6 +101,8 @@ def problem_of(error: CallboardError) -> Problem:
             return error
         case DefinitionError(errors=errors):
             return Problem(400, str(error), kind="definition", errors=errors)
+        case RunOwned(posted=True):
+            return Problem(504, str(error), kind="unanswered")
         case StoreError():
             return _unavailable(str(error), "store")
         case Refused(kind=kind):
@@ -117,6 +119,15 @@ def closing() -> Problem:
     """Return the answer of an engine that is not open."""
     return _unavailable(
         "the engine is not open: requests are served inside `async with Engine(...)`", "closed"
+    )
+
+
+def cut_short() -> Problem:
+    """Return the answer of an engine that closed in the middle of what was asked."""
+    return _unavailable(
+        "the engine closed in the middle of this: whether it was done is not known; look, or ask "
+        "again with the same key or number",
+        "cut_short",
     )
 
 

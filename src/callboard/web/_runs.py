@@ -212,7 +212,7 @@ def _act(name: str, about: str, handler: Any, body: type[Any] | None = None) -> 
         body=body,
         body_required=body is PromiseText,
         answers={200: Answer(about="The run now.", schema=schemas.RUN_ITEM)},
-        problems=(404, 409, 412),
+        problems=(404, 409, 412, 504),
         versioned=True,
         audited=True,
     )
@@ -251,7 +251,7 @@ ENDPOINTS: Final = (
             201: Answer(about="The run was started.", schema=schemas.RUN_ITEM),
             200: Answer(about="There was one with this key.", schema=schemas.RUN_ITEM),
         },
-        problems=(404, 409),
+        problems=(404, 409, 504),
         audited=True,
     ),
     Endpoint(

@@ -129,7 +129,7 @@ def _act(name: str, about: str, handler: Any, body: type[Any] | None) -> Endpoin
         role="operate",
         body=body,
         answers={200: Answer(about="The task now.", schema=schemas.TASK)},
-        problems=(404, 409),
+        problems=(404, 409, 504),
         audited=True,
     )
 

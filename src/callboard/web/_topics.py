@@ -358,7 +358,7 @@ def _act(
         body=body,
         body_required=needs_body,
         answers={status: Answer(about="It was done.", schema=schema)},
-        problems=(404, 409),
+        problems=(404, 409, 504),
         audited=True,
     )
 
