@@ -130,7 +130,7 @@ class Tree(Lifetime):
         self.log = logging.getLogger("callboard")
         self.live: dict[str, Live] = {}
         self.aside: dict[str, Exception] = {}
-        self.commits = 0
+        self.changes = 0
         self.recovers = recover
         self.rest_after = rest_after
         self._executors = dict(executors)
@@ -250,7 +250,7 @@ class Tree(Lifetime):
 
     def published(self, run: Run, events: list[Event]) -> None:
         """Tell whoever watches a run what was committed."""
-        self.commits += 1
+        self.changes += bool(events)
         live = self.live.get(run.id)
         if live is None:
             return
@@ -333,6 +333,7 @@ class Tree(Lifetime):
         self.aside.pop(run.id, None)
         live = Live(self, run.id, run, new_actor(self, run))
         self.live[run.id] = live
+        self.changes += 1
         self.serve_run(live, first)
         return live
 
@@ -341,13 +342,18 @@ class Tree(Lifetime):
         self._runs.start_soon(live.supervise, first, name=f"callboard run {live.id}")
 
     def soon(self, call: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
-        """Have something done soon that has to wait, for a run of this tree."""
+        """Have something done soon that has to wait; it must not fail."""
         self._runs.start_soon(call, *args)
 
     def is_watched(self, run_id: str) -> bool:
         """Whether somebody follows a run as it changes."""
         live = self.live.get(run_id)
         return live is not None and bool(live.watchers)
+
+    async def remove(self, run_id: str) -> None:
+        """Forget a run that has ended, with all that is known of it."""
+        await self.store.remove(run_id)
+        self.changes += 1
 
     async def load(self, run_id: str) -> Run:
         """Return a run as it is stored, folded anew.

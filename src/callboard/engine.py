@@ -395,7 +395,7 @@ class Engine:
             Refused: it has not ended.
             UnknownRun: there is no such run.
         """
-        await self._store.remove(await self.full_id(run_id))
+        await self._tree.remove(await self.full_id(run_id))
 
     def asgi(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -221,11 +221,22 @@ class Listener:
             assert beats < 20, f"{event} does not come"
         return found
 
-    async def is_over(self) -> bool:
-        """Wait until nothing more comes."""
+    def forget(self) -> None:
+        """Forget what has come so far."""
+        self._text = ""
+        with suppress(anyio.WouldBlock):
+            while True:
+                self._chunks.receive_nowait()
+
+    async def rest(self) -> str:
+        """Return what comes until nothing more does."""
         async for chunk in self._chunks:
             self._text += chunk.decode()
-        return not self._text.strip()
+        return self._text
+
+    async def is_over(self) -> bool:
+        """Wait until nothing more comes; return whether nothing did."""
+        return not (await self.rest()).strip()
 
 
 @asynccontextmanager

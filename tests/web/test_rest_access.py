@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import httpx2
 import pytest
 from starlette.applications import Starlette
@@ -12,7 +14,7 @@ from starlette.requests import Request
 from starlette.routing import Mount
 
 import callboard as cb
-from callboard.web import Who, _endpoint, _endpoints
+from callboard.web import Who, _endpoint, _endpoints, _health
 from callboard.workflow import RunOwned, StoreError
 
 from .conforming import conforms
@@ -405,6 +407,32 @@ async def test_a_store_that_fails_is_503(monkeypatch: pytest.MonkeyPatch) -> Non
         assert problem["detail"] == "the disk is full"
         health = await service.client.get("/health")
         assert (health.status_code, health.json()["status"]) == (503, "stuck")
+
+
+async def test_a_store_that_hangs_is_told_of_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[float] = []
+    healed = anyio.Event()
+
+    async def hanging(*_: Any) -> None:
+        begun.append(anyio.current_time())
+        with anyio.CancelScope(shield=True):  # as a commit is
+            await healed.wait()
+
+    async with serving("memory:", ONE, grace=0) as service:
+        commit = service.engine.store.commit
+        monkeypatch.setattr(_health, "STUCK_SECONDS", 0.05)
+        monkeypatch.setattr(service.engine.store, "commit", hanging)
+        for _ in range(2):
+            with anyio.fail_after(2):
+                health = await service.client.get("/health")
+            assert (health.status_code, health.json()["status"]) == (503, "stuck")
+            assert "did not answer within" in health.json()["detail"]
+        assert len(begun) == 1, "one look is under way at most"
+        monkeypatch.setattr(service.engine.store, "commit", commit)
+        monkeypatch.setattr(_health, "STUCK_SECONDS", 5.0)
+        healed.set()
+        await anyio.lowlevel.checkpoint()
+        assert (await service.client.get("/health")).status_code == 200
 
 
 async def test_what_was_done_is_told_even_if_it_cannot_be_audited(

@@ -14,6 +14,7 @@ import pytest
 import callboard as cb
 from callboard import testing
 from callboard.storage import open_store
+from callboard.workflow import StoreError
 
 from .conftest import within
 from .service import LOAN, ONE, Service, listening, serving, spec
@@ -329,3 +330,86 @@ async def test_what_was_claimed_before_a_store_failed_is_given(failing: Failing)
     assert lease["run"] == runs[0]
     faulty.heal()
     await service.succeed(lease)
+
+
+async def bearer(service: Service, name: str, role: str, owner: str | None = None) -> Any:
+    """Make a token and return the headers that say it."""
+    secret = await service.engine.registry.tokens.add(name, [role], owner)
+    return {"authorization": f"Bearer {secret}"}
+
+
+async def test_a_worker_whose_token_is_removed_while_it_waits_gets_nothing(store: str) -> None:
+    answers: list[int] = []
+    async with serving(store, ONE, grace=0) as service, anyio.create_task_group() as group:
+        tokens = service.engine.registry.tokens
+        headers = await bearer(service, "w", "worker")
+        await bearer(service, "other", "worker")
+
+        async def wait() -> None:
+            asked = {"worker": "w", "wait": 60}
+            answer = await service.answer("POST", "/board/claim", asked, headers=headers)
+            answers.append(answer.status_code)
+
+        group.start_soon(wait)
+        await anyio.sleep(2)
+        await tokens.remove("w")
+        await anyio.sleep(1)
+        await service.engine.start("one")
+        await anyio.sleep(1)
+        assert answers == [401]
+        assert [offer.lease.task for offer in service.engine.board()] == ["work"]
+        group.start_soon(wait)
+        await anyio.sleep(1)
+        assert answers == [401, 401]
+
+
+async def test_a_worker_whose_token_is_removed_waits_no_longer(store: str) -> None:
+    async with serving(store, ONE, grace=0) as service, anyio.create_task_group() as group:
+        headers = await bearer(service, "w", "worker")
+        await bearer(service, "other", "worker")
+
+        async def remove() -> None:
+            await anyio.sleep(3)
+            await service.engine.registry.tokens.remove("w")
+
+        group.start_soon(remove)
+        began = anyio.current_time()
+        asked = {"worker": "w", "wait": 60}
+        await service.post("/board/claim", asked, headers=headers, status=401)
+        assert anyio.current_time() - began < 10
+
+
+async def test_a_label_that_goes_to_others_while_a_worker_waits_is_theirs(store: str) -> None:
+    got: dict[str, list[str]] = {}
+    async with serving(store, MANY, grace=0) as service, anyio.create_task_group() as group:
+        owners = service.engine.registry.owners
+        await owners.create("ours", labels=["a"])
+        await owners.create("theirs")
+
+        async def wait(owner: str) -> None:
+            got[owner] = tasks(await service.claim(owner=owner, wait=30, max=10))
+
+        group.start_soon(wait, "ours")
+        group.start_soon(wait, "theirs")
+        await anyio.sleep(0.5)
+        await owners.change("ours", 1, labels=["b"])
+        await owners.change("theirs", 1, labels=["a"])
+        await anyio.sleep(2)
+        await service.start("many")
+        await anyio.sleep(10)
+        assert got == {"ours": ["b"], "theirs": ["a"]}
+        left = [offer.lease.task for offer in service.engine.board()]
+        assert left == ["c", "d"]
+
+
+async def test_a_store_that_fails_while_a_worker_waits_is_503(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(store, ONE, grace=0) as service:
+
+        async def broken(*_: Any, **__: Any) -> Any:
+            raise StoreError("the disk is full")
+
+        monkeypatch.setattr(service.engine.tree.board, "claim", broken)
+        problem = await service.post("/board/claim", {"worker": "w"}, status=503)
+        assert problem["detail"] == "the disk is full"

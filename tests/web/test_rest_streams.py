@@ -243,3 +243,65 @@ async def test_a_stream_of_nothing(what: str) -> None:
     async with serving("memory:", ONE) as service:
         headers = {"accept": "text/event-stream"}
         await service.get(f"/runs/nowhere/{what}", headers=headers, status=404)
+
+
+@pytest.mark.parametrize("path", ["/runs/r/events", "/runs/r/logs", "/events"])
+async def test_a_token_that_is_removed_reads_nothing_more(store: str, path: str) -> None:
+    async with serving(store, ONE, grace=0) as service:
+        tokens = service.engine.registry.tokens
+        secret = await tokens.add("reader", ["view"])
+        await service.engine.start("one", run_id="r")
+        app = service.engine.asgi(page=False)
+        headers = {"authorization": f"Bearer {secret}"}
+        async with listening(app, path, headers=headers) as stream:
+            await stream.next()
+            await tokens.remove("reader")
+            await anyio.sleep(2)
+            async with service.engine.claim() as lease:
+                assert lease is not None
+                await lease.log("a secret of the bank")
+                await lease.success("another one")
+            with anyio.fail_after(30):
+                told = await stream.rest()
+            assert stream.status == 200
+        assert "secret" not in told
+        assert "succeeded" not in told
+        async with listening(app, path, headers=headers) as stream:
+            assert "urn:callboard:unauthorized" in await stream.rest()
+            assert stream.status == 401
+
+
+async def test_a_change_of_the_oldest_of_many_runs_is_told(store: str) -> None:
+    async with serving(store, ONE, grace=0) as service:
+        oldest = await service.start("one")
+        for _ in range(250):
+            await service.engine.start("one")
+        async with listening(service.engine.asgi(page=False), "/events") as stream:
+            await anyio.sleep(5)
+            stream.forget()
+            began = anyio.current_time()
+            await service.post(f"/runs/{oldest}/pause")
+            await stream.until("changed")
+            assert anyio.current_time() - began < 1
+
+
+async def test_what_others_have_written_is_told(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = 1
+
+    async def wait_changed(seen: int) -> int:
+        if seen == number:
+            await anyio.sleep_forever()
+        return number
+
+    async with serving(store, ONE, grace=0) as service:
+        monkeypatch.setattr(service.engine.store, "wait_changed", wait_changed)
+        async with listening(service.engine.asgi(page=False), "/events") as stream:
+            await stream.until("changed")
+            await anyio.sleep(5)
+            number += 1
+            began = anyio.current_time()
+            await stream.until("changed")
+            assert anyio.current_time() - began < 3
+            assert (await stream.next()).comment == "beat", "that was all"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -21,6 +22,7 @@ from ._access import NOBODY, Access, Authorize, check_site, require
 from ._endpoint import Call, Endpoint
 from ._figures import Figures
 from ._graph import Graphs
+from ._health import Health
 from ._kept import Kept, kept_one
 from ._problems import Problem, closing, cut_short, problem_of
 from ._rates import Rates
@@ -56,7 +58,7 @@ def asgi(
     registry = engine.registry
     known: Kept[str, Who | None] = Kept(registry.tokens.find)
     access = Access(known.get, kept_one(registry.tokens.any), authorize)
-    shared = Shared(Figures(), Graphs(), kept_one(registry.owners.by_label))
+    shared = Shared(Figures(), Health(), Graphs(), kept_one(registry.owners.by_label))
     gates = _Gates(engine, shared, access, Rates(rate))
     app = Starlette(
         routes=_routes(gates, page=page),
@@ -149,20 +151,25 @@ class _Gates:
 
     async def _call(self, endpoint: Endpoint, request: Request) -> Call[Any]:
         self._rates.check(_client(request))
-        who = NOBODY
-        if endpoint.role is not None:
-            who = await self._access.who(request)
-            require(who, endpoint.role)
+        admit = partial(self._admit, endpoint, request)
         return Call(
             self.engine,
             self._shared,
             request,
-            who,
+            await admit(),
             request.path_params,
             read_query(endpoint.query, request),
             await read_body(endpoint, request),
+            admit,
             read_version(request) if endpoint.versioned else None,
         )
+
+    async def _admit(self, endpoint: Endpoint, request: Request) -> Who:
+        if endpoint.role is None:
+            return NOBODY
+        who = await self._access.who(request)
+        require(who, endpoint.role)
+        return who
 
     async def _audit(self, endpoint: Endpoint, call: Call[Any], status: int) -> None:
         target = "/".join(call.path.values())

@@ -14,15 +14,19 @@ from starlette.responses import Response
 
 from ..registry import Who, runs_code
 from ..supervisor import Board, Claim, Offer, Wanted
-from ..workflow import Creation, Refused, StaleFence, commands as c
+from ..workflow import CallboardError, Creation, Refused, StaleFence, commands as c
 from . import _schemas as schemas
 from ._endpoint import PAGING, Answer, Call, Endpoint, Param, json_response, limited, page_of
+from ._kept import KEPT_SECONDS
 from ._problems import bad_request
 from ._saying import COMMANDS_MAX, say_all
 from ._views import lease_view
 
 _TAG: Final = "board"
 WAIT_SECONDS_MAX: Final = 60.0
+AGAIN_SECONDS: Final = 5.0
+"""How often it is looked again for whom a waiting worker may claim."""
+
 LEASE_SECONDS_MAX: Final = 86_400.0
 CLAIMS_MAX: Final = 100
 SEQ_MAX: Final = 2**53 - 1
@@ -118,31 +122,84 @@ async def _claim(call: Call[Claiming]) -> Response:
     asked = call.body
     _check(asked)
     board, closing = call.engine.tree.board, call.engine.tree.closing
+    claims: list[Claim] = []
+    failure: CallboardError | None = None
+    gone = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(_until_gone, call.request, gone)
+        group.start_soon(_until_set, gone, group.cancel_scope)
+        group.start_soon(_until_set, closing, group.cancel_scope)
+        try:
+            await _gather(call, asked, claims)
+        except CallboardError as error:
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None and not claims:
+        raise failure
+    if gone.is_set():
+        await _give_back(board, claims, "its worker hung up")
+    return json_response({"leases": [_lease(call, each) for each in claims]})
+
+
+async def _gather(call: Call[Claiming], asked: Claiming, claims: list[Claim]) -> None:
+    """Claim what there is, and wait for the first of it."""
+    claims += await _first(call, asked)
+    while 0 < len(claims) < asked.max:
+        wanted = await _wanted(call, asked)
+        another = await call.engine.tree.board.claim(wanted, asked.worker, 0.0, asked.lease)
+        if another is None:
+            return
+        claims.append(another)
+
+
+async def _wanted(call: Call[Claiming], asked: Claiming) -> Wanted:
     owners = await call.shared.owners()
     owner = call.who.owner or asked.owner
-    wanted = Wanted(
+    return Wanted(
         labels=asked.labels,
         pools=asked.pools,
         topic=asked.topic,
         job=asked.job,
         fits=lambda each: owners.get(_label(each)) == owner,
     )
-    claims: list[Claim] = []
-    gone = anyio.Event()
-    async with anyio.create_task_group() as group:
-        group.start_soon(_until_gone, call.request, gone)
-        group.start_soon(_until_set, gone, group.cancel_scope)
-        group.start_soon(_until_set, closing, group.cancel_scope)
-        first = await board.claim(wanted, asked.worker, asked.wait, asked.lease)
-        while first is not None:
-            claims.append(first)
-            if len(claims) == asked.max:
-                break
-            first = await board.claim(wanted, asked.worker, 0.0, asked.lease)
-        group.cancel_scope.cancel()
-    if gone.is_set():
-        await _give_back(board, claims)
-    return json_response({"leases": [_lease(call, each) for each in claims]})
+
+
+async def _first(call: Call[Claiming], asked: Claiming) -> list[Claim]:
+    """Return one claim, or none when the wait is over.
+
+    Meanwhile labels may have gone to other owners, and who asks may be known no more: it is asked
+    every now and then, and before anything is given.
+    """
+    board, until = call.engine.tree.board, anyio.current_time() + asked.wait
+    while True:
+        wanted = await _wanted(call, asked)
+        began = anyio.current_time()
+        wait = min(until - began, AGAIN_SECONDS)
+        claim = await board.claim(wanted, asked.worker, wait, asked.lease)
+        if claim is None:
+            if began + wait >= until:
+                return []
+            await call.admit()
+        elif anyio.current_time() - began < KEPT_SECONDS or await _is_still_for(call, asked, claim):
+            return [claim]
+
+
+async def _is_still_for(call: Call[Claiming], asked: Claiming, claim: Claim) -> bool:
+    """Whether a claim may be given to who asked for it a while ago; if not it is given back.
+
+    Raises:
+        Problem: who asks is known no more.
+    """
+    label, mine = claim.lease.spec.name, False
+    try:
+        owners = await call.shared.owners()
+        who = await call.admit()
+        mine = owners.get(label) == (who.owner or asked.owner)
+    finally:
+        if not mine:
+            with anyio.CancelScope(shield=True):
+                await _give_back(call.engine.tree.board, [claim], "it is not for this worker")
+    return mine
 
 
 async def _until_gone(request: Request, gone: anyio.Event) -> None:
@@ -157,12 +214,13 @@ async def _until_set(event: anyio.Event, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _give_back(board: Board, claims: Sequence[Claim]) -> None:
-    """Put back what a worker got that has hung up meanwhile."""
+async def _give_back(board: Board, claims: Sequence[Claim], why: str) -> None:
+    """Put back what a worker got that must not have it."""
     for claim in claims:
         lease = claim.lease
-        back = c.Stopped(task=lease.task, fence=lease.fence, note="its worker hung up")
-        with suppress(StaleFence):
+        back = c.Stopped(task=lease.task, fence=lease.fence, note=why)
+        # What cannot be given back goes back by itself, when its lease is over.
+        with suppress(CallboardError):
             await board.say(lease.fence, back)
 
 

@@ -74,6 +74,7 @@ class Call(Generic[_B]):
         path: The parts of the path by name.
         query: All parameters by name, with their defaults.
         body: The body, of the endpoint's class.
+        admit: Lets in again whoever asks, or raises a problem: what goes on for long asks it.
         expected: The version that ``If-Match`` names.
     """
 
@@ -84,6 +85,7 @@ class Call(Generic[_B]):
     path: Mapping[str, str]
     query: Mapping[str, Any]
     body: _B
+    admit: Callable[[], Awaitable[Who]]
     expected: int | None = None
 
     @property

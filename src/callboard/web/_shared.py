@@ -8,6 +8,7 @@ import attrs
 
 from ._figures import Figures
 from ._graph import Graphs
+from ._health import Health
 
 
 @attrs.frozen(eq=False)
@@ -16,10 +17,12 @@ class Shared:
 
     Attributes:
         figures: Counts of requests.
+        health: How the store is.
         graphs: Graphs as they were laid out.
         owners: Gives whose each label is.
     """
 
     figures: Figures
+    health: Health
     graphs: Graphs
     owners: Callable[[], Awaitable[Mapping[str, str]]]

@@ -5,35 +5,23 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Final
 
-import anyio
 from starlette.responses import Response
 
 from ..storage import RunQuery
-from ..workflow import StoreError
 from . import _schemas as schemas
 from ._endpoint import Answer, Call, Endpoint, json_response
 from ._figures import MEDIA
 
 _TAG: Final = "state"
-STUCK_SECONDS: Final = 5.0
-"""How long the store may take to answer before the server calls itself stuck."""
 
 
 async def _health(call: Call[None]) -> Response:
     engine = call.engine
     if not engine.is_open:
         return json_response({"status": "closing", "detail": "it takes nothing up any more"}, 503)
-    detail: str | None = f"the store did not answer within {STUCK_SECONDS:g} s"
-    with anyio.move_on_after(STUCK_SECONDS):
-        try:
-            await engine.store.runs(RunQuery(limit=1))
-            # It writes nothing, and goes the way of all that is written.
-            await engine.store.commit(())
-            detail = None
-        except StoreError as error:
-            detail = str(error)
-    if detail is not None:
-        return json_response({"status": "stuck", "detail": detail}, 503)
+    trouble = await call.shared.health.trouble(engine)
+    if trouble is not None:
+        return json_response({"status": "stuck", "detail": trouble}, 503)
     return json_response({"status": "ok", "detail": "the store answers, and work goes on"})
 
 

@@ -6,7 +6,6 @@ nothing: events and lines come from the store, by number.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,11 +17,11 @@ from starlette.responses import StreamingResponse
 from starlette.types import Send
 
 from .._following import changes_of
-from ..storage import RunQuery
-from ..workflow import Event, Run, StoreError, Task, events as ev
+from ..storage import Store
+from ..workflow import Event, Run, Task, events as ev
 from ._endpoint import Call
 from ._graph import structure_of
-from ._problems import bad_request
+from ._problems import Problem, bad_request
 from ._views import event_view, item_of, line_view, task_item
 
 if TYPE_CHECKING:
@@ -46,10 +45,10 @@ LOGS_SECONDS: Final = 0.25
 """How often new lines are looked for."""
 
 OTHERS_SECONDS: Final = 2.0
-"""How often it is looked for what other engines have written."""
+"""How often it is told at most that others have written something."""
 
-HEADS_MAX: Final = 200
-"""How many of the newest runs are watched for changes."""
+ADMITTED_SECONDS: Final = 0.5
+"""How long whoever reads a stream is not asked again whether they may."""
 
 BURST_SECONDS: Final = 0.05
 """How long what follows upon a burst of events is gathered."""
@@ -84,17 +83,25 @@ class _Stream(StreamingResponse):
                 await self._chunks.aclose()
 
 
-def _stream(engine: Engine, chunks: AsyncGenerator[bytes]) -> StreamingResponse:
-    return _Stream(_beating(engine, chunks))
+def _stream(call: Call[None], chunks: AsyncGenerator[bytes]) -> StreamingResponse:
+    return _Stream(_admitted(call, chunks))
 
 
-async def _beating(engine: Engine, chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    """Give chunks as they come, and a beat while none come; end with the engine."""
+async def _admitted(call: Call[None], chunks: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    """Give chunks as long as whoever reads them may; end with the engine."""
     yield b"retry: %d\n\n" % RETRY_MS
+    admitted = anyio.current_time()
     async with aclosing(chunks):
         async for chunk in chunks:
+            now = anyio.current_time()
+            if now - admitted >= ADMITTED_SECONDS:
+                admitted = now
+                try:
+                    await call.admit()
+                except Problem:
+                    return  # Asking again they are told why.
             yield chunk
-            if engine.tree.closing.is_set():
+            if call.engine.tree.closing.is_set():
                 return
 
 
@@ -113,7 +120,7 @@ def _last(call: Call[None]) -> int:
 
 def run_stream(call: Call[None], run: str) -> StreamingResponse:
     """Return a run's events as they come, and after each burst what has changed by them."""
-    return _stream(call.engine, _run_chunks(call.engine, run, _last(call)))
+    return _stream(call, _run_chunks(call.engine, run, _last(call)))
 
 
 async def _run_chunks(engine: Engine, run_id: str, after: int) -> AsyncGenerator[bytes]:
@@ -198,7 +205,7 @@ def _behind(task: Task) -> list[Task]:
 
 def log_stream(call: Call[None], run: str) -> StreamingResponse:
     """Return what tasks write as it comes; it ends with the run."""
-    return _stream(call.engine, _log_chunks(call.engine, run, call.query["task"], _last(call)))
+    return _stream(call, _log_chunks(call.engine, run, call.query["task"], _last(call)))
 
 
 async def _log_chunks(
@@ -232,32 +239,29 @@ async def _log_chunks(
 
 def change_stream(call: Call[None]) -> StreamingResponse:
     """Return that runs have changed, at most a few times a second."""
-    return _stream(call.engine, _change_chunks(call.engine))
+    return _stream(call, _change_chunks(call.engine))
 
 
 async def _change_chunks(engine: Engine) -> AsyncGenerator[bytes]:
     tree = engine.tree
-    told, looked, spoken, heads = -1, -math.inf, anyio.current_time(), ""
+    told, seen, looked, spoken = -1, 0, -math.inf, anyio.current_time()
     while not tree.closing.is_set():
-        now = anyio.current_time()
-        # What this engine writes it counts; what others write is looked for, and that costs more.
-        if tree.commits != told or now - looked >= OTHERS_SECONDS:
-            told, looked = tree.commits, now
-            before, heads = heads, await _heads(engine)
-            if heads != before:
-                spoken = now
-                yield _sse("changed", {})
-        if now - spoken >= BEAT_SECONDS:
+        now, before = anyio.current_time(), (told, seen)
+        # What this engine changes it counts; of others it is known only that they have written.
+        told = tree.changes
+        if now - looked >= OTHERS_SECONDS:
+            looked, seen = now, await _written(engine.store, seen)
+        if (told, seen) != before:
+            spoken = now
+            yield _sse("changed", {})
+        elif now - spoken >= BEAT_SECONDS:
             spoken = now
             yield b": beat\n\n"
         await anyio.sleep(CHANGES_SECONDS)
 
 
-async def _heads(engine: Engine) -> str:
-    """Return a text that is another one when any of the newest runs has changed."""
-    try:
-        rows = await engine.store.runs(RunQuery(limit=HEADS_MAX))
-    except StoreError:
-        return ""
-    heads = [(row.run, row.version, row.state, row.paused) for row in rows]
-    return hashlib.blake2b(repr(heads).encode(), digest_size=16).hexdigest()
+async def _written(store: Store, seen: int) -> int:
+    """Return another number than ``seen`` if others have written since; it waits for nothing."""
+    with anyio.move_on_after(0):
+        return await store.wait_changed(seen)
+    return seen
