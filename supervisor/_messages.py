@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -28,12 +28,14 @@ class Signed:
 
     Attributes:
         answer: Makes the answer, of what was made or of why it was refused.
+        before: Answers to what came before it under this number and had nothing to store, by part.
     """
 
     fence: str
     seq: int
     part: int
     answer: Callable[[Sequence[Any], CallboardError | None], Json]
+    before: Mapping[int, Json] = {}
 
 
 @attrs.define

@@ -332,9 +332,9 @@ class RunActor:
 
     def _sign(self, signed: Signed, answers: Sequence[Any], failure: CallboardError | None) -> None:
         answer = signed.answer(answers, failure)
-        self.receipts.append(
-            Receipt(fence=signed.fence, seq=signed.seq, part=signed.part, answer=answer)
-        )
+        for part, told in {**signed.before, signed.part: answer}.items():
+            receipt = Receipt(fence=signed.fence, seq=signed.seq, part=part, answer=told)
+            self.receipts.append(receipt)
 
     async def ask(
         self,

@@ -128,6 +128,25 @@ async def test_a_number_said_again_gets_its_first_answer(store: str) -> None:
         assert (await service.get(task_path(run, "plan")))["output"] == 1
 
 
+@pytest.mark.parametrize("ends", [{"type": "success"}, {"type": "log", "message": "x"}])
+async def test_what_was_only_looked_at_is_answered_again_too(
+    store: str, ends: dict[str, Any]
+) -> None:
+    text = "workflow: two\ntasks: [{name: a}, {name: b, needs: [a]}]\n"
+    async with serving(store, text) as service:
+        await service.start("two")
+        await service.succeed(await service.one(), {"n": 1})
+        lease = await service.one()
+        words = [{"type": "heartbeat"}, {"type": "get", "id": 1, "task": "a"}, ends]
+        first = await service.say(lease["fence"], 1, *words)
+        assert kinds(first) == ["ok"] * 3
+        assert first["results"][1]["output"] == {"n": 1}
+        assert await service.say(lease["fence"], 1, *words) == first
+        if not first["closed"]:
+            await service.succeed(lease)
+        assert await service.say(lease["fence"], 1, *words) == {**first, "closed": True}
+
+
 async def test_numbers_are_answered_again_after_the_server_was_closed(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path}/runs.db"
     words = [{"type": "log", "message": "x"}, {"type": "add_task", "name": "n", "external": {}}]

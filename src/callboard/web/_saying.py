@@ -68,7 +68,6 @@ async def say_all(
     lock = _locks.setdefault((id(engine), fence), anyio.Lock())
     async with lock:
         answered = {each.part: each.answer for each in await engine.store.receipts(fence, seq)}
-        last = max(answered, default=-1)
         speaker = _Speaker(engine, fence, seq)
         results: list[Json] = []
         for part, message in enumerate(messages):
@@ -76,8 +75,6 @@ async def say_all(
                 results.append(answered[part])
             elif results and not results[-1]["ok"]:
                 results.append(_no("skipped", "a command before this one was refused"))
-            elif part < last and message.type == "heartbeat":
-                results.append({"ok": True})
             else:
                 results.append(await speaker.say(part, message, may))
     return results
@@ -107,16 +104,22 @@ class _Speaker:
         self._board = engine.tree.board
         self._fence = fence
         self._seq = seq
-        self._claim: Claim | None = None
+        self._unkept: dict[int, Json] = {}
+        """What was answered and changed nothing: kept together with what follows."""
 
     async def say(
         self, part: int, said: Message, may: Callable[[Sequence[Creation]], None]
     ) -> Json:
         """Do one command and return what its sender is told."""
         try:
-            self._claim = self._board.holder(self._fence)
+            claim = self._board.holder(self._fence)
             self._board.heartbeat(self._fence)
-            return await self._do(self._claim, part, said, may)
+            if said.type in ("heartbeat", "get"):
+                self._unkept[part] = found = _look(claim, said)
+                return found
+            answer = await self._do(claim, part, said, may)
+            self._unkept.clear()
+            return answer
         except PromiseBroken as broken:
             return _no("promise_broken", str(broken))
         except StaleFence as stale:
@@ -130,12 +133,7 @@ class _Speaker:
     async def _do(
         self, claim: Claim, part: int, said: Message, may: Callable[[Sequence[Creation]], None]
     ) -> Json:
-        fields = said.fields
         match said.type:
-            case "heartbeat":
-                return {"ok": True}
-            case "get":
-                return _get(claim, fields["task"])
             case "log" | "progress":
                 signed = self._signed(part, lambda _: {"ok": True})
                 await self._board.note(self._fence, [self._line(claim, said)], signed)
@@ -173,7 +171,7 @@ class _Speaker:
             kind = "promise_broken" if isinstance(failure, PromiseBroken) else failure_kind(failure)
             return _no(kind, str(failure))
 
-        return Signed(self._fence, self._seq, part, answer)
+        return Signed(self._fence, self._seq, part, answer, dict(self._unkept))
 
     def _line(self, claim: Claim, said: Message) -> LogLine:
         lease, fields = claim.lease, said.fields
@@ -196,7 +194,10 @@ class _Speaker:
         )
 
 
-def _get(claim: Claim, name: str) -> Json:
+def _look(claim: Claim, said: Message) -> Json:
+    if said.type == "heartbeat":
+        return {"ok": True}
+    name = said.fields["task"]
     found = claim.lease.needs().get(name)
     if found is None:
         return _no("unknown", f"task {claim.lease.task!r} does not run after {name!r}")
