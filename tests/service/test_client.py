@@ -173,8 +173,8 @@ async def test_a_lease_is_renewed_while_its_block_is_entered(served: Served) -> 
         run = (await client.start("demo")).run
         async with client.claim("Open", lease_seconds=1) as lease:
             assert lease is not None
-            heard = lease._speaker._heard_at
-            await until(lambda: lease._speaker._heard_at >= heard + 1.5)
+            heard = lease._speaker._said_at
+            await until(lambda: lease._speaker._said_at >= heard + 1.5)
             await lease.success()
         assert (await client.task(run, "open")).state == "succeeded"
 

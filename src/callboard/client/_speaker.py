@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import anyio
 import attrs
 import msgspec
+from anyio.lowlevel import checkpoint
 
 from ..workflow import CallboardError, InternalError, StaleFence
 from ._errors import refusal_of
 from ._http import Http, value_of
 from ._records import LeaseRecord
+
+_T = TypeVar("_T")
 
 RENEWALS: Final = 3
 """How often a lease is renewed in its time."""
@@ -31,12 +35,18 @@ class Speaker:
 
     Whatever is said is said again under its number until the server has answered, and done once.
 
+    The server counts the lease's time from the last word that it heard.  Here it is counted from
+    when that word was first said, which was no later: whoever is stopped at its end here is stopped
+    before somebody else may begin.  Only before the first word it is counted from the claim's
+    answer, late by the time that this was under way.
+
     Args:
         http: The server.
         fence: The lease.
         run: The run, for errors.
         seconds: How long the lease lives without a word.
         lost: Called when the lease is found to have been taken back, or may have been.
+        since: When the claim was answered; now, if not given.
     """
 
     def __init__(
@@ -46,6 +56,8 @@ class Speaker:
         run: str,
         seconds: float,
         lost: Callable[[StaleFence], object],
+        *,
+        since: float | None = None,
     ) -> None:
         self._http = http
         self._path = f"/api/v1/leases/{quote(fence, safe='')}"
@@ -54,8 +66,18 @@ class Speaker:
         self._lock = anyio.Lock()
         self._seq = 0
         self._seconds = seconds
-        self._heard_at = anyio.current_time()
+        self._said_at = anyio.current_time() if since is None else since
+        self._calls: set[anyio.CancelScope] = set()
+        self._stale: StaleFence | None = None
         self.closed = False
+
+    @property
+    def _ends(self) -> float:
+        return self._said_at + self._seconds
+
+    @property
+    def _renew_at(self) -> float:
+        return self._said_at + self._seconds / RENEWALS
 
     async def say(
         self, commands: Sequence[Mapping[str, Any]], *, patience: float | None = None
@@ -67,12 +89,25 @@ class Speaker:
             Unreachable: the server is away for too long; it is not known whether it was done.
         """
         async with self._lock:
-            return await self._say(commands, patience)
+            return await self._while_held(self._say, commands, patience)
+
+    async def _while_held(self, call: Callable[..., Awaitable[_T]], *args: Any) -> _T:
+        """Make a call; it ends when the lease is given up, and after that none is made."""
+        if self._stale is None:
+            with anyio.CancelScope() as scope:
+                self._calls.add(scope)
+                try:
+                    return await call(*args)
+                finally:
+                    self._calls.discard(scope)
+        await checkpoint()  # Whoever was stopped with the lease need not be told besides.
+        raise StaleFence(str(self._stale))
 
     async def _say(
         self, commands: Sequence[Mapping[str, Any]], patience: float | None
     ) -> list[dict[str, Any]]:
         self._seq += 1
+        said_at = anyio.current_time()
         content = msgspec.json.encode({"seq": self._seq, "commands": commands})
         try:
             response = await self._http.call(
@@ -89,14 +124,16 @@ class Speaker:
         answer = value_of(response, _Answer)
         if len(answer.results) != len(commands):
             raise InternalError(f"{len(commands)} commands were said; the answer is {answer!r}")
-        self._heard_at = anyio.current_time()
-        self.closed = answer.closed
+        self._said_at = said_at
+        self.closed = self.closed or answer.closed
         return answer.results
 
     def _give_up(self, stale: StaleFence) -> None:
         if not self.closed:
-            self.closed = True
+            self.closed, self._stale = True, stale
             self._lost(stale)
+            for scope in self._calls:
+                scope.cancel()
 
     async def say_one(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Say one command and return what is answered.
@@ -119,28 +156,47 @@ class Speaker:
         return dict(result)
 
     async def lease(self) -> LeaseRecord:
-        """Return the lease as the server sees it now."""
+        """Return the lease as the server sees it now.
+
+        Raises:
+            StaleFence: it has ended: stop working.
+        """
+        return await self._while_held(self._lease)
+
+    async def _lease(self) -> LeaseRecord:
         return value_of(await self._http.call("GET", self._path, again=True), LeaseRecord)
 
     async def keep_alive(self) -> None:
-        """Renew the lease until it has ended."""
+        """Renew the lease until it has ended; give it up at its end, whoever speaks just then."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._watch)
+            while not self.closed:
+                rest = self._renew_at - anyio.current_time()
+                if rest > 0:
+                    await anyio.sleep(rest)
+                    continue
+                async with self._lock:
+                    await self._renew()
+            group.cancel_scope.cancel()
+
+    async def _watch(self) -> None:
+        """Give the lease up when its time is over.  This waits for nothing but that time."""
         while not self.closed:
-            rest = self._heard_at + self._seconds / RENEWALS - anyio.current_time()
+            rest = self._ends - anyio.current_time()
             if rest > 0:
                 await anyio.sleep(rest)
-                continue
-            async with self._lock:
-                await self._renew()
+            else:
+                self._give_up(self._unrenewed("the server did not answer in its time"))
 
     async def _renew(self) -> None:
-        now, ends = anyio.current_time(), self._heard_at + self._seconds
-        if self.closed or now < self._heard_at + self._seconds / RENEWALS:
+        if self.closed or anyio.current_time() < self._renew_at:
             return  # Somebody has spoken meanwhile.
         try:
-            await self._say([{"type": "heartbeat"}], max(ends - now, 0.0))
+            await self._while_held(self._say, [{"type": "heartbeat"}], math.inf)
         except StaleFence:
             return  # Whoever must know has been told.
         except CallboardError as error:
-            self._give_up(
-                StaleFence(f"the lease of {self._seconds:g} s could not be renewed: {error}")
-            )
+            self._give_up(self._unrenewed(str(error)))
+
+    def _unrenewed(self, why: str) -> StaleFence:
+        return StaleFence(f"the lease of {self._seconds:g} s could not be renewed: {why}")

@@ -75,7 +75,7 @@ class Reporter:
             await self._news.wait()
 
     async def send(self) -> None:
-        """Send what there is by now."""
+        """Send what there is by now; where the server is away, as long as the lease is held."""
         while self._lines and not self._speaker.closed:
             batch = self.take()
             try:

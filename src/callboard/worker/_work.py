@@ -52,6 +52,7 @@ class Work:
         does: How it is done.
         executor: Who does it.
         tell: Tells a person what is worth it.
+        since: When the claim was answered.
     """
 
     def __init__(
@@ -61,10 +62,14 @@ class Work:
         does: Doing,
         executor: Executor,
         tell: Callable[[str], object],
+        *,
+        since: float,
     ) -> None:
         self.record = record
         self._tell = tell
-        self._speaker = Speaker(http, record.fence, record.run, record.lease, self._lost)
+        self._speaker = Speaker(
+            http, record.fence, record.run, record.lease, self._lost, since=since
+        )
         self._reporter = Reporter(self._speaker, tell)
         self._folder = does.folder
         self._places = [(each.id, each.shape) for each in record.holes]
@@ -73,7 +78,7 @@ class Work:
         }
         self._job = Job(self._lease(does), executor, self._heard, slot=False)
         self._ended, self._gone = anyio.Event(), anyio.Event()
-        self._last_word = anyio.CancelScope()
+        self._keeping, self._last_word = anyio.CancelScope(), anyio.CancelScope()
 
     def __str__(self) -> str:
         """Name it for people."""
@@ -117,15 +122,21 @@ class Work:
     async def do(self, runners: Runners) -> None:
         """Do it, and tell how it went; returns when nothing of it runs any more."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._speaker.keep_alive)
+            group.start_soon(self._keep)
             group.start_soon(self._reporter.serve)
             runners.dispatch(self._job)
             await self._ended.wait()
+            # What is over holds nothing: it is told however late, and the server judges it.
+            self._keeping.cancel()
             with self._last_word:
                 await self._close()
             group.cancel_scope.cancel()
         # A function in a thread cannot be stopped, and its place is not free before it has ended.
         await self._gone.wait()
+
+    async def _keep(self) -> None:
+        with self._keeping:
+            await self._speaker.keep_alive()
 
     def stop(self) -> None:
         """Stop it in its steps and give it back; what is done already has a little time left."""
@@ -143,8 +154,8 @@ class Work:
             self._gone.set()
 
     def _lost(self, stale: StaleFence) -> None:
-        self._tell(f"{self} is stopped: {stale}")
         self._job.stop()
+        self._tell(f"{self} is stopped: {stale}")
 
     # --- the last word ----------------------------------------------------------------------------
 

@@ -147,7 +147,9 @@ class Worker:
                 self._room = anyio.Event()
                 await self._room.wait()
             found = await self._ask()
-            begun = [self._begin(record, group, runners) for record in found]
+            # Looking for what does a task may import a module, and so take a while.
+            since = anyio.current_time()
+            begun = [self._begin(record, since, group, runners) for record in found]
             for record, fits in zip(found, begun, strict=True):
                 if not fits:
                     await self._give_back(record)
@@ -178,14 +180,15 @@ class Worker:
             await anyio.sleep(WAIT_SECONDS)
             return []
 
-    def _begin(self, record: LeaseRecord, group: TaskGroup, runners: Runners) -> bool:
+    def _begin(self, record: LeaseRecord, since: float, group: TaskGroup, runners: Runners) -> bool:
         """Begin to do a task; return whether it can be done here."""
         try:
             does = self._how(record)
         except NoExecutor as lacking:
             self._tell(f"{record.label} of run {record.run} cannot be done here: {lacking}")
             return False
-        work = Work(self._client.http, record, does, self._executors[does.kind], self._tell)
+        executor = self._executors[does.kind]
+        work = Work(self._client.http, record, does, executor, self._tell, since=since)
         self._works.add(work)
         group.start_soon(self._do, work, runners, name=f"callboard task {record.task}")
         return True
