@@ -35,6 +35,7 @@ from ..workflow import (
     UnknownRun,
     UsageError,
     WorkflowSpec,
+    check_id,
     events as ev,
     fold,
     start as begin_run,
@@ -293,12 +294,14 @@ class Tree(Lifetime):
 
         Raises:
             RunExists: the id is taken.
-            UsageError: the engine is closing.
+            UsageError: the engine is closing, or the id is none that a run can have.
             DefinitionError: the definition cannot be run.
             StoreError: it cannot be stored.
         """
         if self.closing.is_set() and parent is None:
             raise UsageError("the engine is closing: it starts nothing more")
+        if run_id is not None and parent is None:
+            check_id("the id of a run", run_id)
         now = self.clock.wall()
         created = ev.RunCreated(
             at=now,

@@ -42,6 +42,7 @@ from ._errors import (
 from ._evolve import evolve as evolve, fold as fold, new_run as new_run
 from ._graph import CycleError as CycleError
 from ._machine import apply as apply, decide as decide, start as start
+from ._names import check_id as check_id, check_name as check_name
 from ._picture import picture as picture, picture_of_spec as picture_of_spec
 from ._picture_model import (
     Edge as Edge,

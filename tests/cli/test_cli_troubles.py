@@ -193,3 +193,12 @@ def test_a_full_disk_sets_a_run_aside_at_once(cli: Cli, backend: str) -> None:
     done = cli("resume", "r", "--backend", backend)
     assert done.code == 0, done.err
     assert sorted(Path("log").read_text().split()) == ["a", "big", "big", "long", "long"]
+
+
+@pytest.mark.parametrize("run_id", ["a/b", "..", "", "a\nb"])
+def test_an_id_that_no_address_can_hold(cli: Cli, run_id: str) -> None:
+    Path("flow.yaml").write_text("workflow: w\ntasks: [{name: a, shell: 'true'}]\n")
+    done = cli("run", "flow.yaml", "--run-id", run_id)
+    assert done.code == 2
+    assert "the id of a run" in done.err
+    assert "Traceback" not in done.err

@@ -6,12 +6,13 @@ import sys
 from typing import Any
 
 import anyio
+import attrs
 from starlette.requests import Request
 
 import callboard as cb
 from callboard import testing
 from callboard.definitions import loads
-from callboard.web import Who
+from callboard.web import Who, _board
 from callboard.web._serve import serve
 
 FLOWS = (
@@ -31,13 +32,13 @@ async def main() -> None:
     played = testing.Script().executors("function", "python", "shell", "http", "container", "wait")
     until = anyio.Event()
     async with cb.Engine("memory:", workflows=flows, executors=played) as engine:
-        claim = engine.tree.board.claim
+        first = _board._first
 
-        async def claim_soon(wanted: Any, worker: str, wait: float, seconds: float) -> Any:
+        async def first_soon(call: Any, asked: _board.Claiming) -> Any:
             # Nobody wants to wait here.
-            return await claim(wanted, worker, min(wait, 0.02), seconds)
+            return await first(call, attrs.evolve(asked, wait=min(asked.wait, 0.02)))
 
-        engine.tree.board.claim = claim_soon  # type: ignore[method-assign]
+        _board._first = first_soon
         for flow in flows:
             await engine.start(flow, run_id=f"r-{flow.name}")
         app: Any = engine.asgi(authorize=everybody, rate=None, page=False)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.routing import Mount
 
 import callboard as cb
-from callboard.web import Who, _endpoint, _endpoints, _health
+from callboard.web import Who, _endpoint, _endpoints, _health, _kept
 from callboard.workflow import RunOwned, StoreError
 
 from .conforming import conforms
@@ -316,9 +316,59 @@ async def test_too_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
         assert response.status_code == 429
         assert int(response.headers["retry-after"]) >= 1
         assert "more than 1 requests a second" in response.json()["detail"]
-        # Others are served.
-        other = {"authorization": "Bearer other"}
-        assert (await service.answer("GET", "/runs", headers=other)).status_code == 401
+
+
+async def test_whoever_makes_up_tokens_is_one_client() -> None:
+    async with serving("memory:", ONE, asgi={"rate": 1.0}) as service:
+        secret = await service.engine.registry.tokens.add("ci", ["view"])
+        known = {"authorization": f"Bearer {secret}"}
+
+        async def ask(headers: dict[str, str]) -> int:
+            return (await service.answer("GET", "/runs", headers=headers)).status_code
+
+        assert await ask(known) == 200
+        made_up = [{"authorization": f"Bearer callboard_{number}"} for number in range(10)]
+        statuses = [await ask(each) for each in made_up]
+        assert statuses == [401] + [429] * 9
+        assert await ask({}) == 429
+        # Who is known is counted apart, and served.
+        assert [await ask(known) for _ in range(3)] == [200, 200, 429]
+
+
+async def test_nothing_is_kept_of_tokens_that_are_made_up() -> None:
+    async with serving("memory:", ONE, asgi={"rate": None}) as service:
+        registry = service.engine.registry
+        known: _kept.Kept[str, Who | None] = _kept.Kept(registry.tokens.find)
+        secret = await registry.tokens.add("ci", ["view"])
+        for token in (secret, "callboard_x", "x" * 10_000):
+            await known.get(token)
+        assert list(known._known) == [secret]
+        await registry.tokens.remove("ci")
+        await anyio.sleep(_kept.KEPT_SECONDS)
+        assert await known.get(secret) is None
+        assert list(known._known) == []
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"forwarded": "for=192.0.2.60;proto=https"},
+        {"x-forwarded-for": "192.0.2.60"},
+        {"x-forwarded-for": "127.0.0.1"},
+        {"x-forwarded-proto": "https"},
+        {"x-forwarded-host": "flows.example"},
+        {"x-real-ip": "192.0.2.60"},
+        {"via": "1.1 proxy"},
+    ],
+)
+async def test_what_a_proxy_on_this_machine_passes_on_is_not_from_it(
+    header: dict[str, str],
+) -> None:
+    async with cb.Engine("memory:") as engine, within(engine) as client:
+        assert (await client.get("/api/v1/status")).status_code == 200
+        response = await client.get("/api/v1/status", headers=header)
+        assert response.status_code == 401
+        assert "only this machine may ask" in response.json()["detail"]
 
 
 async def test_it_is_mounted_below_a_path_without_a_lifespan() -> None:

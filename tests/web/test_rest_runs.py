@@ -391,3 +391,43 @@ async def test_head_is_get_without_a_body(store: str) -> None:
             assert head.content == b""
             assert head.headers.get("etag") == got.headers.get("etag")
         assert (await service.answer("HEAD", "/runs/nowhere")).status_code == 404
+
+
+@pytest.mark.parametrize("run_id", ["a/b", "..", ".", "", "a\nb", "x" * 3_000_000])
+async def test_an_id_that_no_address_can_hold_is_refused(store: str, run_id: str) -> None:
+    async with serving(store, ONE) as service:
+        for more in ({}, {"key": "k"}):
+            asked = {"workflow": "one", "run_id": run_id, **more}
+            problem = await service.post("/runs", asked, status=400)
+            assert "the id of a run" in problem["detail"]
+            assert len(problem["detail"]) < 200
+        assert (await service.get("/runs"))["total"] == 0
+        await service.start("one", key="k")
+
+
+@pytest.mark.parametrize("path", ["/topics", "/jobs", "/owners"])
+@pytest.mark.parametrize("name", ["a/b", ".."])
+async def test_names_that_no_address_can_hold_are_refused(store: str, path: str, name: str) -> None:
+    async with serving(store, ONE) as service:
+        problem = await service.post(path, {"id": name}, status=400)
+        assert "slash" in problem["detail"]
+        assert (await service.get(path))["total"] == 0
+
+
+async def test_a_name_of_a_workflow_that_no_address_can_hold_is_refused(store: str) -> None:
+    async with serving(store) as service:
+        answer = await service.client.post(
+            "/api/v1/workflows",
+            content="workflow: a/b\ntasks: [{name: x}]\n",
+            headers={"content-type": "application/yaml"},
+        )
+        assert answer.status_code == 400
+        assert "slash" in answer.json()["detail"]
+
+
+async def test_child_runs_may_be_deep_below_a_long_id(store: str) -> None:
+    text = "workflow: outer\ntasks: [{name: in, workflow: one}]\n"
+    async with serving(store, ONE, text) as service:
+        run = await service.start("outer", run_id="x" * 200)
+        await service.succeed(await service.one())
+        assert (await ended(service, run)).state == "succeeded"

@@ -360,7 +360,7 @@ _grace = click.option(
     default=2_000.0,
     show_default=True,
     metavar="N",
-    help="Requests a second that one client may make.",
+    help="Requests a second that one client, a token or an address, may make.",
 )
 @_grace
 @_store

@@ -20,10 +20,11 @@ from ..workflow import (
     UsageError,
     VersionConflict,
     WorkflowSpec,
+    check_id,
 )
 from ._code import runs_code
 from ._schemas import inputs_schema
-from ._shelf import PAGE, Body, Page, Shelf, Wall, check_name, check_page
+from ._shelf import PAGE, Body, Page, Shelf, Wall, check_page
 
 READ_MAX: Final = 64
 """Definitions that are kept as they were read."""
@@ -159,7 +160,7 @@ class Definitions:
         # In a thread: a large one takes a second, and the engine has others to serve.
         spec = await anyio.to_thread.run_sync(_parse, text, f"{_UNNAMED}.{format}")
         try:
-            check_name("the name of a workflow", spec.name)
+            check_id("the name of a workflow", spec.name)
         except UsageError as error:
             raise DefinitionError([str(error)]) from error
         if names_a_file(spec.name):

@@ -28,10 +28,11 @@ from ..workflow import (
     UnknownRun,
     UsageError,
     VersionConflict,
+    check_id,
 )
 from ._definitions import Definitions
 from ._host import Host, Prepared
-from ._shelf import MANY, PAGE, Body, Page, Shelf, Wall, check_name
+from ._shelf import MANY, PAGE, Body, Page, Shelf, Wall
 from ._topics import Topic, Topics
 from ._totals import JobState, job_state, named, percent
 
@@ -116,7 +117,7 @@ class Jobs:
             VersionConflict: there is a job with this id.
             UsageError, DefinitionError: with a topic: all that is wrong with the plan.
         """
-        name = secrets.token_hex(6) if id is None else check_name("the id of a job", id)
+        name = secrets.token_hex(6) if id is None else check_id("the id of a job", id)
         body = {"data": _object(data), "plan": [_plain(each) for each in plan], "topic": None}
         if topic is not None:
             await self._prepare(name, body, await self._open_topic(topic))

@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from ..storage import Store
-from ..workflow import Refused, UnknownRecord, UsageError, VersionConflict
-from ._shelf import PAGE, Page, Shelf, Wall, check_name, check_page
+from ..workflow import Refused, UnknownRecord, UsageError, VersionConflict, check_id, check_name
+from ._shelf import PAGE, Page, Shelf, Wall, check_page
 
 _Table: TypeAlias = dict[str, dict[str, Any]]
 _ALL = "all"
@@ -57,7 +57,7 @@ class Owners:
             Refused: a label belongs to another owner.
             VersionConflict: there is one with this id.
         """
-        name = secrets.token_hex(8) if id is None else check_name("the id of an owner", id)
+        name = secrets.token_hex(8) if id is None else check_id("the id of an owner", id)
         wanted = _checked(labels)
 
         def edit(table: _Table) -> None:

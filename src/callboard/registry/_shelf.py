@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 import attrs
 
 from ..storage import Record, Store
-from ..workflow import UnknownRecord, UsageError, VersionConflict
+from ..workflow import UnknownRecord, UsageError, VersionConflict, check_name
 
 _T = TypeVar("_T")
 
@@ -17,8 +17,6 @@ Body: TypeAlias = dict[str, Any]
 
 Wall: TypeAlias = Callable[[], float]
 """Gives the wall time."""
-
-ID_LENGTH_MAX: Final = 200
 
 PAGE: Final = 50
 """Items of a page, if nobody says how many."""
@@ -39,21 +37,6 @@ class Page(Generic[_T]):
     total: int
     limit: int
     offset: int
-
-
-def check_name(what: str, given: object) -> str:
-    """Return a name or an id that can be one.
-
-    Raises:
-        UsageError: it is empty, too long, or holds what no terminal or address can show.
-    """
-    if not isinstance(given, str) or not given.strip():
-        raise UsageError(f"{what} must be a text that is not empty, not {given!r}")
-    if len(given) > ID_LENGTH_MAX:
-        raise UsageError(f"{what} has {len(given)} characters, at most {ID_LENGTH_MAX} are allowed")
-    if not given.isprintable():
-        raise UsageError(f"{what} {given!r} holds characters that cannot be shown; leave them out")
-    return given
 
 
 def check_page(limit: int, offset: int) -> None:

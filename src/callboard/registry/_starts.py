@@ -16,10 +16,19 @@ import attrs
 
 from ..storage import Record, Store
 from ..supervisor import Live, new_run_id
-from ..workflow import KeyTaken, Refused, RunExists, UnknownRun, UsageError, VersionConflict
+from ..workflow import (
+    KeyTaken,
+    Refused,
+    RunExists,
+    UnknownRun,
+    UsageError,
+    VersionConflict,
+    check_id,
+    check_name,
+)
 from ._host import Host, Prepared
 from ._jobs import Jobs
-from ._shelf import Body, Shelf, Wall, check_name
+from ._shelf import Body, Shelf, Wall
 from ._topics import Topics
 
 OnExisting: TypeAlias = Literal["existing", "fail", "replace"]
@@ -97,6 +106,8 @@ class Starts:
         """
         if wish.on_existing not in _WAYS:
             raise UsageError(f"on_existing must be one of {', '.join(_WAYS)}")
+        if wish.run_id is not None:
+            check_id("the id of a run", wish.run_id)
         if wish.key is not None:
             return await self._start_keyed(prepare, wish, check_name("a key", wish.key))
         prepared = await prepare()

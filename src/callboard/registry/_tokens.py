@@ -11,9 +11,9 @@ from typing import Final
 import attrs
 
 from ..storage import Record, Store
-from ..workflow import Refused, UsageError, VersionConflict
+from ..workflow import Refused, UsageError, VersionConflict, check_id
 from ._owners import Owners
-from ._shelf import PAGE, Page, Shelf, Wall, check_name
+from ._shelf import PAGE, Page, Shelf, Wall
 
 PREFIX: Final = "callboard_"
 """By this a secret that lies around is recognised."""
@@ -79,7 +79,7 @@ class Tokens:
             UnknownRecord: there is no such owner.
             UsageError: the name or the roles are wrong.
         """
-        check_name("the name of a token", name)
+        check_id("the name of a token", name)
         given = _checked(roles)
         if owner is not None and (await self._owners.get(owner)).deprecated:
             raise Refused(f"owner {owner!r} is deprecated: choose another one")

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from ..storage import Record, Store
-from ..workflow import Refused, UsageError
+from ..workflow import Refused, UsageError, check_id
 from ._schemas import check_schema, misfits
 from ._shelf import PAGE, Body, Page, Shelf, Wall
 
@@ -78,9 +78,11 @@ class Topics:
         """Make a topic; its id is made up if not given.
 
         Raises:
-            UsageError: ``inputs`` is no usable JSON Schema.
+            UsageError: ``id`` is none, or ``inputs`` is no usable JSON Schema.
             VersionConflict: there is one with this id.
         """
+        if id is not None:
+            check_id("the id of a topic", id)
         body = _checked({"title": title, "description": description, "inputs": inputs})
         return _topic(await self._shelf.add(id, {**body, "deprecated": False}))
 

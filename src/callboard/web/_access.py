@@ -12,6 +12,7 @@ import attrs
 from starlette.requests import Request
 
 from ..registry import Who
+from ._kept import Kept
 from ._problems import Problem
 
 if TYPE_CHECKING:
@@ -26,22 +27,32 @@ HERE: Final = Who("local", ("operate", "worker"))
 NOBODY: Final = Who("nobody")
 """Whoever asks for what everybody may see."""
 
-Lookup: TypeAlias = Callable[[str], Awaitable[Who | None]]
-
 
 @attrs.frozen
 class Access:
     """Lets requests in.
 
     Attributes:
-        lookup: Finds whose token it is, with ``name``, ``roles`` and ``owner``; None for nobody's.
+        tokens: Finds whose token it is; None for nobody's.
         has_tokens: Whether there is any token at all: without one only this machine may ask.
         authorize: Takes the place of tokens, and of what this machine may without.
     """
 
-    lookup: Lookup
+    tokens: Kept[str, Who | None]
     has_tokens: Callable[[], Awaitable[bool]]
     authorize: Authorize | None = None
+
+    def client(self, request: Request) -> str:
+        """Return by what a client is counted, as far as that is known without asking anybody.
+
+        That is the token that it was known by a moment ago, or else its address: whoever makes up
+        tokens is one client.
+        """
+        token = None if self.authorize is not None else _token(request)
+        known = None if token is None else self.tokens.last(token)
+        if known is not None:
+            return f"token {known.name}"
+        return request.client.host if request.client else ""
 
     async def who(self, request: Request) -> Who:
         """Return who asks.
@@ -54,12 +65,11 @@ class Access:
             if found is None:
                 raise unauthorized("this application does not know who asks")
             return found
-        given = request.headers.get("authorization")
-        if given is not None:
-            scheme, _, token = given.partition(" ")
-            if scheme.lower() != "bearer" or not token.strip():
+        if "authorization" in request.headers:
+            token = _token(request)
+            if token is None:
                 raise unauthorized("say `Authorization: Bearer TOKEN`")
-            known = await self.lookup(token.strip())
+            known = await self.tokens.get(token)
             if known is None:
                 raise unauthorized("there is no such token, or it was removed")
             return known
@@ -70,6 +80,11 @@ class Access:
                 "without a token only this machine may ask; make one with `callboard token add`"
             )
         return HERE
+
+
+def _token(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def require(who: Who, role: Role | tuple[Role, ...]) -> None:
@@ -96,10 +111,19 @@ def is_local(request: Request) -> bool:
     """Whether a request comes from this machine, and was meant for it.
 
     Its ``Host`` is looked at, too: a page elsewhere whose name was made to lead here is not local.
+    Nor is what a proxy on this machine passes on, whoever it says it does that for.
     """
     client = request.client
+    if any(name in request.headers for name in _PASSED_ON):
+        return False
     return client is not None and _is_loopback(client.host) and _is_loopback(_host(request))
 
+
+_PASSED_ON: Final = (
+    *("forwarded", "via", "x-real-ip"),
+    *(f"x-forwarded-{what}" for what in ("for", "host", "proto", "port", "server", "prefix")),
+)
+"""What proxies say: RFC 7239, RFC 9110 (7.6.3), and what they said before these."""
 
 _HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/?#@\\\[\]]+)(?::[0-9]*)?")
 

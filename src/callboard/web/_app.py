@@ -57,7 +57,7 @@ def asgi(
     """
     registry = engine.registry
     known: Kept[str, Who | None] = Kept(registry.tokens.find)
-    access = Access(known.get, kept_one(registry.tokens.any), authorize)
+    access = Access(known, kept_one(registry.tokens.any), authorize)
     shared = Shared(Figures(), Health(), Graphs(), kept_one(registry.owners.by_label))
     gates = _Gates(engine, shared, access, Rates(rate))
     app = Starlette(
@@ -150,7 +150,7 @@ class _Gates:
         return response
 
     async def _call(self, endpoint: Endpoint, request: Request) -> Call[Any]:
-        self._rates.check(_client(request))
+        self._rates.check(self._access.client(request))
         admit = partial(self._admit, endpoint, request)
         return Call(
             self.engine,
@@ -188,10 +188,6 @@ class _Gates:
                     target,
                     status,
                 )
-
-
-def _client(request: Request) -> str:
-    return request.headers.get("authorization") or (request.client.host if request.client else "")
 
 
 async def _no_route(request: Request, error: Exception) -> Response:

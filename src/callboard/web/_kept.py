@@ -35,11 +35,20 @@ class Kept(Generic[_K, _T]):
         if known is not None and now - known[0] < KEPT_SECONDS:
             return known[1]
         found = await self._ask(key)
+        if found is None:
+            # Nothing is kept of what is not there: anybody may ask for anything.
+            self._known.pop(key, None)
+            return found
         self._known[key] = (now, found)
         self._known.move_to_end(key)
         while len(self._known) > KEPT_MAX:
             self._known.popitem(last=False)
         return found
+
+    def last(self, key: _K) -> _T | None:
+        """Return the last answer, however old it is, if it is kept still."""
+        known = self._known.get(key)
+        return None if known is None else known[1]
 
 
 def kept_one(ask: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[Any]]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ..storage import RunQuery
 from ..workflow import Command, Refused, Run, RunState, commands as c
 from . import _schemas as schemas
-from ._endpoint import PAGING, Answer, Call, Endpoint, Param, json_response, page_of
+from ._endpoint import PAGING, Answer, Call, Endpoint, Param, json_response, limited, page_of
 from ._problems import Problem
 from ._views import event_view, item_of, run_item, run_view
 
@@ -97,7 +97,7 @@ class Start:
     workflow: str
     version: int | None = None
     inputs: dict[str, Any] | None = None
-    run_id: str | None = None
+    run_id: str | None = limited(None, minLength=1)
     topic: str | None = None
     job: str | None = None
     key: str | None = None
