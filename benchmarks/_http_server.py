@@ -8,6 +8,8 @@ It says its URL when it is ready, and ends with its input.
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,29 +50,40 @@ def flow(tasks: int, *, chained: bool) -> WorkflowSpec:
     )
 
 
-async def serve_app(app: Any) -> None:
-    """Serve until the input ends."""
+@asynccontextmanager
+async def _served(app: Any) -> AsyncGenerator[str]:
     until = anyio.Event()
     async with anyio.create_task_group() as group:
         urls = await group.start(serve, app, "127.0.0.1", 0, until)
-        print(urls[0].rpartition(" ")[2], flush=True)
-        await anyio.to_thread.run_sync(sys.stdin.read)
-        until.set()
+        try:
+            yield urls[0].rpartition(" ")[2]
+        finally:
+            until.set()
 
 
-async def main(way: str, folder: str, runs: int, tasks: int) -> None:
-    """Serve one of both."""
+@asynccontextmanager
+async def serving(way: str, folder: Path, runs: int, tasks: int) -> AsyncGenerator[str]:
+    """Serve one of both until the block is left; give its URL."""
     if way == "bare":
-        await serve_app(Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])]))
+        app = Starlette(routes=[Route("/{path:path}", answer, methods=["POST"])])
+        async with _served(app) as url:
+            yield url
         return
     flows = [flow(tasks, chained=False), flow(tasks, chained=True)]
-    store = SqliteStore(Path(folder) / "store.db")
-    async with callboard.Engine(store, workflows=flows) as engine:
+    async with callboard.Engine(SqliteStore(folder / "store.db"), workflows=flows) as engine:
         for _ in range(runs):
             await engine.start("wide")
-        await serve_app(engine.asgi(rate=None, page=False))
+        async with _served(engine.asgi(rate=None, page=False)) as url:
+            yield url
+
+
+async def main(way: str, folder: Path, runs: int, tasks: int) -> None:
+    """Serve until the input ends."""
+    async with serving(way, folder, runs, tasks) as url:
+        print(url, flush=True)
+        await anyio.to_thread.run_sync(sys.stdin.read)
 
 
 if __name__ == "__main__":
     backend, way, folder, runs, tasks = sys.argv[1:]
-    anyio.run(main, way, folder, int(runs), int(tasks), backend=backend)
+    anyio.run(main, way, Path(folder), int(runs), int(tasks), backend=backend)

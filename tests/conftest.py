@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -17,6 +18,12 @@ sys.dont_write_bytecode = False
 def pytest_xdist_auto_num_workers() -> int:
     """Run half as many tests again as there are cores: many a test waits for processes."""
     return 3 * (os.cpu_count() or 2) // 2
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector thousands of tests: it would look at all of them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +15,17 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def _program() -> Any:
-    """Import the program with the folder in reach that it adds to the path itself."""
+def _import(name: str) -> Any:
+    """Import a program with the folder in reach that it adds to the path itself."""
     sys.path.insert(0, str(BENCHMARKS.parent))
     path = sys.path.copy()
     try:
-        return importlib.import_module("benchmarks.run")
+        return importlib.import_module(f"benchmarks.{name}")
     finally:
         sys.path[:] = path[1:]
 
 
-run = _program()
+run, bench_http, _http_server = map(_import, ("run", "bench_http", "_http_server"))
 SAMPLES = [
     pytest.param(row, way, backend, id=f"{row.name}-{way}-{backend}")
     for row in run.ROWS.values()
@@ -32,9 +34,25 @@ SAMPLES = [
 ]
 
 
+@asynccontextmanager
+async def _server_here(way: str, folder: Path, runs: int, tasks: int) -> AsyncGenerator[int]:
+    async with _http_server.serving(way, folder, runs, tasks) as url:
+        yield int(url.rpartition(":")[2])
+
+
 @pytest.mark.parametrize(("row", "way", "backend"), SAMPLES)
-def test_every_way_of_every_row_does_its_work(row: Any, way: str, backend: str) -> None:
+def test_every_way_of_every_row_does_its_work(
+    row: Any, way: str, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A process for each costs more than all that they do; the next test starts one.
+    monkeypatch.setattr(bench_http, "server", _server_here)
     assert run.sample(row, way, backend, row.tiny).value >= 0
+
+
+@pytest.mark.parametrize("way", ["ours", bench_http.BARE])
+def test_the_server_of_the_rows_over_http_is_a_process_of_its_own(way: str) -> None:
+    row = run.ROWS["http-claim-16"]
+    assert run.sample(row, way, "asyncio", row.tiny).value >= 0
 
 
 def test_one_command_measures_in_turn_and_writes_the_table_between_its_marks(
