@@ -83,7 +83,9 @@ class Pooling:
     def _wanted(self, name: str) -> bool:
         actor = self._actor
         run = actor.run
-        ready = run.tasks[name].state is TaskState.READY and name not in run.held
+        # What an attempt created is in the graph no more when the attempt has failed.
+        task = run.tasks.get(name)
+        ready = task is not None and task.state is TaskState.READY and name not in run.held
         return ready and not run.paused and not actor.quitting
 
     def close(self) -> list[str]:

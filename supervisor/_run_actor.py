@@ -326,7 +326,8 @@ class RunActor:
             self._sign(asked.signed, answers, failure)
 
     def _note(self, note: Note) -> None:
-        if self.run.tasks[note.task].fence != note.fence:
+        task = self.run.tasks.get(note.task)
+        if task is None or task.fence != note.fence:
             raise StaleFence(f"task {note.task!r}: this attempt has ended, it has no effect")
         self.lines.extend(note.lines)
 
@@ -376,9 +377,9 @@ class RunActor:
             self.give_back(name)
 
     def give_back(self, name: str) -> None:
-        """Let a task that could not start stand in line again."""
-        task = self.run.tasks[name]
-        if task.state is TaskState.READY:
+        """Let a task that could not start stand in line again, if it is still there."""
+        task = self.run.tasks.get(name)
+        if task is not None and task.state is TaskState.READY:
             self.run.push_ready(task)
 
     def slot_kept(self) -> None:

@@ -237,7 +237,7 @@ def lease_view(claim: Claim, *, does: Mapping[str, Any] | None) -> dict[str, Any
         does: How the task is done, where the engine leaves that to the worker.
     """
     lease, run = claim.lease, claim.actor.run
-    task = run.tasks[lease.task]
+    task = run.tasks.get(lease.task)  # Perhaps it has just been taken out of the graph.
     return {
         "fence": lease.fence,
         "run": lease.run,
@@ -262,7 +262,7 @@ def lease_view(claim: Claim, *, does: Mapping[str, Any] | None) -> dict[str, Any
         "run_inputs": {} if run.inputs is None else plain(run.inputs),
         "earlier": {
             each.id: {"label": each.spec.name, "output": plain(each.output)}
-            for each in _earlier(task)
+            for each in (() if task is None else _earlier(task))
         },
         "do": None if does is None else dict(does),
     }
