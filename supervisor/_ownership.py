@@ -163,5 +163,6 @@ class Ownership:
         tree = self._tree
         written = transition(run, events, tree.id, tree.clock.wall(), release=release)
         await tree.storage.commit(written)
+        tree.stirring.stir()
         if run.ended:
             tree.aside.pop(run.id, None)

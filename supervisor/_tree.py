@@ -55,6 +55,7 @@ from ._run_actor import RunActor
 from ._run_ids import new_run_id
 from ._runners import Runners
 from ._slots import Slots
+from ._stirring import Stirring
 from ._timers import Timers
 
 
@@ -132,6 +133,7 @@ class Tree(Lifetime):
         self.live: dict[str, Live] = {}
         self.aside: dict[str, Exception] = {}
         self.changes = 0
+        self.stirring = Stirring(store)
         self.recovers = recover
         self.rest_after = rest_after
         self._executors = dict(executors)
@@ -337,6 +339,7 @@ class Tree(Lifetime):
         live = Live(self, run.id, run, new_actor(self, run))
         self.live[run.id] = live
         self.changes += 1
+        self.stirring.stir()
         self.serve_run(live, first)
         return live
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import anyio
 
-from .supervisor import Live, Tree
+from .supervisor import NOTHING, Live, Tree
 from .workflow import Event, StoreError
 
 
@@ -30,7 +30,7 @@ class Following:
         self._run = run
         self._after = after
         self._follow = follow
-        self._seen = 0
+        self._seen = NOTHING
         self._batch: deque[tuple[int, Event]] = deque()
 
     def __aiter__(self) -> Self:
@@ -71,7 +71,7 @@ class Following:
             if not await self._tree.store.events(self._run, self._after):
                 raise StopAsyncIteration
         else:
-            self._seen = await self._tree.store.wait_changed(self._seen)
+            self._seen = await self._tree.stirring.wait(self._seen)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from ._workflows import Workflow
 from .executors import FunctionExecutor, executors_for
 from .storage import RunQuery, RunRow, Store, open_store
 from .supervisor import (
+    NOTHING,
     Clock,
     Executor,
     Live,
@@ -469,21 +470,20 @@ class RunHandle:
         Raises:
             CallboardError: the run was set aside: the error tells why.
         """
-        live = self._engine.tree.live.get(self.id) or self._live
-        if live is not None:
-            await live.done.wait()
-            if live.failure is None and not live.resting:
-                return RunResult.of(live.run)
-        return RunResult.of(await self._follow(await self._engine.tree.wait(self.id)))
-
-    async def _follow(self, run: Run) -> Run:
-        """Wait for the end of a run that another engine owns, or for the end of this engine."""
-        tree, seen = self._engine.tree, 0
-        while not (run.ended or tree.closing.is_set()):
-            seen = await tree.store.wait_changed(seen)
-            if not tree.closing.is_set():
-                run = await tree.load(self.id)
-        return run
+        tree, live, seen = self._engine.tree, self._live, NOTHING
+        while True:
+            live = tree.live.get(self.id) or live
+            if live is not None:
+                await live.done.wait()
+                if live.failure is None and not live.resting:
+                    return RunResult.of(live.run)
+            run = await tree.wait(self.id)
+            if run.ended:
+                return RunResult.of(run)
+            # Another engine owns it, as long as this one does not take it up.
+            live, seen = None, await tree.stirring.wait(seen)
+            if tree.closing.is_set():
+                return RunResult.of(run)
 
     async def snapshot(self) -> RunResult:
         """Return what the run has come to so far."""

@@ -382,3 +382,39 @@ class TestAcrossEnginesInRealTime:
             assert list(await one.store.pool_leases("narrow")) == []
         assert peak == 2
         assert done == 16
+
+
+async def test_whoever_waits_for_a_run_of_another_engine_hears_what_this_one_does_with_it(
+    opens: Opens, durable: bool
+) -> None:
+    if not durable:
+        return
+    heard: list[str] = []
+    states: list[str] = []
+    async with opens() as engine, anyio.create_task_group() as group:
+        async with opens() as other:
+            await other.start(flow(task("a", kind="external")), run_id="it")
+        handle = await engine.get("it")
+
+        async def follow() -> None:
+            async for _, event in handle.events(follow=True):
+                heard.append(event.kind)
+
+        async def result() -> None:
+            states.append((await handle.result()).state)
+
+        group.start_soon(follow)
+        group.start_soon(result)
+        await anyio.sleep(1)
+        await handle.pause()
+        await anyio.sleep(1)
+        assert heard[-1] == "run_paused"
+        await engine.resume("it")
+        await handle.unpause()
+        async with engine.claim(wait=5) as lease:
+            assert lease is not None
+            await lease.success()
+        await anyio.sleep(1)
+        assert heard[-1] == "run_ended"
+        assert states == ["succeeded"]
+        group.cancel_scope.cancel()

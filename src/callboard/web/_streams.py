@@ -18,6 +18,7 @@ from starlette.types import Send
 
 from .._following import changes_of
 from ..storage import Store
+from ..supervisor import NOTHING
 from ..workflow import Event, Run, Task, events as ev
 from ._endpoint import Call
 from ._graph import structure_of
@@ -124,7 +125,7 @@ def run_stream(call: Call[None], run: str) -> StreamingResponse:
 
 
 async def _run_chunks(engine: Engine, run_id: str, after: int) -> AsyncGenerator[bytes]:
-    tree, seen, whole = engine.tree, 0, True
+    tree, seen, whole = engine.tree, NOTHING, True
     while not tree.closing.is_set():
         live = tree.live.get(run_id)
         # Whatever comes after this moment is noticed: nothing is missed between two looks.
@@ -147,7 +148,7 @@ async def _run_chunks(engine: Engine, run_id: str, after: int) -> AsyncGenerator
             woken = False
             with anyio.move_on_after(BEAT_SECONDS):
                 if live is None or live.done.is_set():
-                    seen = await engine.store.wait_changed(seen)
+                    seen = await tree.stirring.wait(seen)
                 else:
                     await changed.wait()
                 woken = True
