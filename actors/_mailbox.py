@@ -23,6 +23,7 @@ import anyio.lowlevel
 import attrs
 
 from ._errors import ActorStopped, MailboxClosed, UndeliveredHook, report_undelivered
+from ._finishing import finish_waiting
 from ._parking import Spot, new_spot
 from ._reply import Reply
 
@@ -131,12 +132,19 @@ class Mailbox(Generic[M]):
         if not sender.is_queued:
             raise ActorStopped(self._name, self._reason)
 
-    async def ask(self, make: Callable[[Reply[R]], M], *, timeout: float | None = None) -> R:
+    async def ask(
+        self,
+        make: Callable[[Reply[R]], M],
+        *,
+        timeout: float | None = None,
+        to_the_end: bool = False,
+    ) -> R:
         """Queue a question, waiting for room, and wait for its answer.
 
         Args:
             make: Makes the message around the reply that the answer goes to.
             timeout: How many seconds to wait, for room and answer together.
+            to_the_end: Wait even if cancelled; a cancellation is met afterwards.
 
         Raises:
             ActorStopped: The mailbox takes no requests, or ended without answering.
@@ -151,6 +159,10 @@ class Mailbox(Generic[M]):
         message = make(reply)
         self._asks[reply] = None
         try:
+            if to_the_end:
+                with anyio.CancelScope(shield=True):
+                    await self.send(message)
+                return await finish_waiting(reply.wait)
             await self.send(message)
             return await reply.wait()
         finally:

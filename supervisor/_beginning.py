@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from ..actors import ActorStopped
 from ..workflow import Creation, Failure, Part, StaleFence, Task, commands as c
 from ..workflow._graph import Vertex
@@ -140,13 +138,11 @@ def lease_of(actor: RunActor, task: Task, fence: str) -> Lease:
 
 async def _grow(actor: RunActor, task: str, fence: str, commands: Sequence[Creation]) -> list[Any]:
     """Change the graph in the name of an attempt; what was made is stored when this returns."""
-    made: list[Any] = []
     try:
-        with anyio.CancelScope(shield=True):
-            made = await actor.ask(c.Grow(task=task, fence=fence, commands=tuple(commands)))
+        grow = c.Grow(task=task, fence=fence, commands=tuple(commands))
+        return await actor.ask(grow, to_the_end=True)
     except ActorStopped as gone:
         raise StaleFence(f"task {task!r}: this attempt has ended, it has no effect") from gone
-    return made
 
 
 def misconfigured(error: Exception) -> Failure:

@@ -208,7 +208,12 @@ class Board:
         self._claims[lease.fence] = claim
         begin = c.Begin(task=lease.task, fence=lease.fence, worker=worker, lease=seconds)
         try:
-            await offer.actor.ask(begin)
+            await offer.actor.ask(begin, to_the_end=True)
+        except anyio.get_cancelled_exc_class():
+            self._let_go(claim)
+            back = c.Stopped(task=lease.task, fence=lease.fence, note="its claimer is gone")
+            offer.actor.inbox.post(back)
+            raise
         except ActorStopped:
             self._let_go(claim)
             return None
@@ -302,7 +307,9 @@ class Board:
         claim = self.holder(fence)
         answers: list[Any] | None = None
         with anyio.CancelScope(shield=True):
-            answers = await claim.actor.tree.ask(claim.lease.run, command, signed=signed)
+            answers = await claim.actor.tree.ask(
+                claim.lease.run, command, signed=signed, to_the_end=True
+            )
         if answers is None:
             raise StaleFence("this run is not live in this engine any more: it has no effect")
         return answers

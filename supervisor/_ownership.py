@@ -46,11 +46,16 @@ class Ownership:
     async def resume(self, run_id: str) -> Live | None:
         """Take up an unfinished run that no living engine owns; None if it has ended.
 
+        Whoever is cancelled only waits no longer: what is taken is worked on.
+
         Raises:
             RunOwned: a living engine owns it.
             UnknownRun: there is no such run.
             UsageError: the engine is closing.
         """
+        return await self._tree.finish(partial(self._resume, run_id))
+
+    async def _resume(self, run_id: str) -> Live | None:
         async with self.taking:
             if run_id in self._tree.live:
                 return self._tree.live[run_id]
@@ -115,11 +120,20 @@ class Ownership:
             RunOwned: a living engine owns the run: post the command to it.
         """
         ask = partial(self._tree.ask, run_id, command, posted=posted, expected=expected)
+        do = partial(self._command_unless_live, run_id, command, expected, posted=posted)
         while await ask() is None:
-            async with self.taking:
-                if run_id not in self._tree.live:
-                    return await self._command_stored(run_id, command, expected, posted=posted)
+            goes_on = await self._tree.finish(do)
+            if goes_on is not None:
+                return goes_on
         return True
+
+    async def _command_unless_live(
+        self, run_id: str, command: Command, expected: int | None, *, posted: bool
+    ) -> bool | None:
+        async with self.taking:
+            if run_id in self._tree.live:
+                return None
+            return await self._command_stored(run_id, command, expected, posted=posted)
 
     async def let_go(self) -> None:
         """Give up the runs that were kept until what was posted to them is answered: it is."""

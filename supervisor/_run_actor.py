@@ -344,8 +344,16 @@ class RunActor:
         posted: bool = False,
         signed: Signed | None = None,
         expected: int | None = None,
+        to_the_end: bool = False,
     ) -> list[Any]:
         """Say a command, wait until what followed from it is stored, and return what it made.
+
+        Args:
+            command: What is said.
+            posted: It came through the store.
+            signed: How its answer is stored, if it may be said again.
+            expected: The version that the run must have.
+            to_the_end: Wait even if cancelled; a cancellation is met afterwards.
 
         Raises:
             Refused: it does not fit; nothing changed.
@@ -356,7 +364,7 @@ class RunActor:
         def make(reply: Reply[list[Any]]) -> RunMessage:
             return Ask(command, reply, posted, signed, expected)
 
-        return await self.inbox.ask(make)
+        return await self.inbox.ask(make, to_the_end=to_the_end)
 
     # --- what could not begin, and what is to end
 

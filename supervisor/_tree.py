@@ -12,13 +12,14 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import anyio
 
 from ..actors import ActorStopped
+from ..actors._finishing import finish_waiting
 from ..storage import Conflict, EngineInfo, LogLine, Storage, Store
 from ..storage._bridge import wake_of_this_loop
 from ..workflow import (
@@ -57,6 +58,8 @@ from ._runners import Runners
 from ._slots import Slots
 from ._stirring import Stirring
 from ._timers import Timers
+
+_T = TypeVar("_T")
 
 
 class Catalog(Protocol):
@@ -292,7 +295,7 @@ class Tree(Lifetime):
         job: str | None = None,
         parent: tuple[str, str | None] | None = None,
     ) -> Live:
-        """Start a run; returns when it is stored, even if cancelled meanwhile.
+        """Start a run and return when it is stored; a cancellation is met after that.
 
         Raises:
             RunExists: the id is taken.
@@ -325,8 +328,7 @@ class Tree(Lifetime):
         except Refused as error:
             raise DefinitionError([str(error)]) from error
         live = self.spawn(run, events)
-        with anyio.CancelScope(shield=True):
-            await live.stored.wait()
+        await finish_waiting(live.stored.wait)
         if created.run not in self.aside and live.failure is not None:
             if isinstance(live.failure.__cause__, Conflict):
                 raise RunExists(created.run) from live.failure
@@ -350,6 +352,35 @@ class Tree(Lifetime):
     def soon(self, call: Callable[..., Coroutine[Any, Any, None]], *args: Any) -> None:
         """Have something done soon that has to wait; it must not fail."""
         self._runs.start_soon(call, *args)
+
+    async def finish(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Do something to its end, whatever becomes of who waits for it.
+
+        Raises:
+            UsageError: the engine was closed meanwhile.
+            Exception: what the work raised.
+        """
+        if not self.is_open:
+            return await work()
+        done = anyio.Event()
+        results: list[_T] = []
+        failures: list[Exception] = []
+
+        async def do() -> None:
+            try:
+                results.append(await work())
+            except Exception as error:  # noqa: BLE001 - raised where it is waited for
+                failures.append(error)
+            finally:
+                done.set()
+
+        self.soon(do)
+        await done.wait()
+        if failures:
+            raise failures[0]
+        if not results:
+            raise UsageError("the engine was closed before this was done")
+        return results[0]
 
     def is_watched(self, run_id: str) -> bool:
         """Whether somebody follows a run as it changes."""
@@ -396,6 +427,7 @@ class Tree(Lifetime):
         posted: bool = False,
         signed: Signed | None = None,
         expected: int | None = None,
+        to_the_end: bool = False,
     ) -> list[Any] | None:
         """Say a command to a live run and wait until what followed is stored.
 
@@ -405,6 +437,7 @@ class Tree(Lifetime):
             posted: It came through the store; :meth:`answered` must follow.
             signed: How its answer is stored, if it may be said again.
             expected: The version that the run must have.
+            to_the_end: Wait for the answer even if cancelled.
 
         Returns:
             What was made; None if the run is not live here, then nothing was said.
@@ -419,7 +452,13 @@ class Tree(Lifetime):
                 continue
             actor, moved = live.actor, live.moved
             try:
-                return await actor.ask(command, posted=posted, signed=signed, expected=expected)
+                return await actor.ask(
+                    command,
+                    posted=posted,
+                    signed=signed,
+                    expected=expected,
+                    to_the_end=to_the_end,
+                )
             except ActorStopped:
                 if live.actor is actor:
                     await moved.wait()

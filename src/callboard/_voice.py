@@ -270,7 +270,9 @@ class Voice:
                 if each.function is not None:
                     self._bring(*each.function)
             answers = await self._grow([each.command for each in said])
-        except BaseException:
+        except (Refused, UsageError):
+            # Of everything else, a cancellation too, it is not known that nothing was done: then
+            # these numbers must not be given to something else.
             self.forget(said)
             raise
         for each, answer in zip(said, answers, strict=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping
@@ -10,12 +9,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import anyio
-
 from ._binder import Binder
 from ._board_lease import BoardLease
 from ._catalog import Catalog
-from ._cutting_short import cut_short
+from ._cutting_short import run_whole
 from ._following import Following
 from ._posting import post_and_wait
 from ._starting import Starting
@@ -262,25 +259,20 @@ class Engine:
         around its block: then the run stays resumable on a durable store.  A run that another call
         has started under the same key is only waited for.
         """
-        handle = await self.start(
-            workflow,
-            *args,
-            run_id=run_id,
-            topic=topic,
-            job=job,
-            key=key,
-            on_existing=on_existing,
-            **kwargs,
-        )
-        try:
-            # Starting is not cut short: a cancellation that came meanwhile is met here.
-            return await handle.result()
-        except anyio.get_cancelled_exc_class():
-            by_scope = anyio.current_effective_deadline() == -math.inf
-            if handle.created:
-                with anyio.CancelScope(shield=True):
-                    await cut_short(self._tree, handle, by_scope=by_scope)
-            raise
+
+        async def start(name: str) -> RunHandle:
+            return await self.start(
+                workflow,
+                *args,
+                run_id=name,
+                topic=topic,
+                job=job,
+                key=key,
+                on_existing=on_existing,
+                **kwargs,
+            )
+
+        return await run_whole(self, start, run_id)
 
     async def get(self, run_id: str) -> RunHandle:
         """Return a handle of a run; the unique beginning of its id serves.
