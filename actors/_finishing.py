@@ -21,14 +21,13 @@ async def finish_waiting(wait: Callable[[], Awaitable[_T]]) -> _T:
         wait: Waits; called again when it was cut short.
     """
     cancelled: BaseException | None = None
-    while True:
+    results: list[_T] = []
+    while not results:
         try:
             with anyio.CancelScope(shield=True):
-                result = await wait()
+                results.append(await wait())
         except anyio.get_cancelled_exc_class() as error:
             cancelled = error
-            continue
-        if cancelled is not None:
-            raise cancelled
-        return result
-    raise AssertionError  # for type checkers, to whom a scope might swallow the cancellation
+    if cancelled is not None:
+        raise cancelled
+    return results[0]

@@ -115,6 +115,8 @@ class RunActor:
 
     def __attrs_post_init__(self) -> None:
         self.pooling = Pooling(self)
+        if self.tree.elsewhere:
+            self.run.leave_to_others(self.tree.elsewhere)
 
     async def serve(self, first: list[Event], freed: Sequence[str] = ()) -> bool:
         """Supervise the run until it has ended, is given up, or may rest.

@@ -128,7 +128,7 @@ class Tree(Lifetime):
         self.slots = Slots(concurrency)
         self.board = Board(self.clock, self.timers)
         self.board_kinds = frozenset(board_kinds)
-        self._elsewhere = frozenset(elsewhere)
+        self.elsewhere = frozenset(elsewhere)
         self.pools = Pools(store, dict(pools or {}), self._nudge)
         self.binder = binder
         self.catalog = catalog
@@ -225,7 +225,7 @@ class Tree(Lifetime):
 
     def is_elsewhere(self, spec: TaskSpec) -> bool:
         """Whether a task that could be done here is left to workers elsewhere."""
-        names = self._elsewhere
+        names = self.elsewhere
         return (
             bool(names)
             and spec.kind in self._executors

@@ -119,8 +119,9 @@ def _timers(task: Task) -> Iterable[SetTimer]:
     if task.state is RETRY_WAIT and task.retry_at is not None:
         yield SetTimer(what="retry", at=task.retry_at, task=task.id)
     elif task.state is RUNNING or task.state is WAITING:
-        if timeout is not None and timeout.attempt is not None and task.started_at is not None:
-            yield SetTimer(what="attempt", at=task.started_at + timeout.attempt, task=task.id)
+        limit = timeout.attempt if timeout is not None and _in_attempt(task) else None
+        if limit is not None and task.started_at is not None:
+            yield SetTimer(what="attempt", at=task.started_at + limit, task=task.id)
         yield from wait_timer(task)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -196,6 +196,7 @@ class Run:
         broken: How a promise was broken, if one was.
         active: Tasks that are running or waiting, by id.
         ready: The queue behind :meth:`pop_ready`.
+        elsewhere: Pools and labels whose tasks are left to others.
         restarting: Tasks asked to be restarted whose scope has not stopped yet, with who asked.
         agains: Those of them that a task asked for by ``again``.
         held: Tasks that must not start because they are about to be restarted.
@@ -227,6 +228,7 @@ class Run:
     open_holes: int = 0
     active: dict[str, Task] = attrs.field(factory=dict[str, Task])
     ready: list[ReadyEntry] = attrs.field(factory=list[ReadyEntry])
+    elsewhere: Collection[str] = ()
     restarting: dict[str, str | None] = attrs.field(factory=dict[str, "str | None"])
     agains: set[str] = attrs.field(factory=set[str])
     held: set[str] = attrs.field(factory=set[str])
@@ -372,9 +374,21 @@ class Run:
         """Put a ready task (back) in its place; one that has its place keeps it."""
         if not task.queued:
             task.queued = True
-            spec = task.spec
-            rank = -math.inf if spec.kind in TAKES_NO_SLOT else -spec.options.priority
-            heapq.heappush(self.ready, (rank, task.seq, task))
+            heapq.heappush(self.ready, (self._rank(task.spec), task.seq, task))
+
+    def leave_to_others(self, names: Collection[str]) -> None:
+        """Let tasks of these pools and with these labels go first: they take no slot here."""
+        self.elsewhere = names
+        self.ready = [(self._rank(task.spec), seq, task) for _, seq, task in self.ready]
+        heapq.heapify(self.ready)
+
+    def _rank(self, spec: TaskSpec) -> float:
+        names = self.elsewhere
+        if spec.kind in TAKES_NO_SLOT or (
+            names and (spec.options.pool in names or spec.name in names)
+        ):
+            return -math.inf
+        return -spec.options.priority
 
 
 def _seq(task: Task) -> int:

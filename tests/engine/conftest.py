@@ -20,6 +20,9 @@ from callboard.storage import MemoryStore, SqliteStore, Store
 from callboard.supervisor import Live
 from callboard.workflow import Run, Task, fold
 
+NOT_STORED = ("tasks", "holes", "active", "ready", "elsewhere", "changed", "spec", "growth")
+"""What of a run is compared by itself, or depends on the engine that it is in."""
+
 NewStore = Callable[[], Store]
 Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
 
@@ -140,7 +143,7 @@ def describe(run: Run) -> dict[str, Any]:
     facts = {
         field.name: getattr(run, field.name)
         for field in attrs.fields(Run)
-        if field.name not in ("tasks", "holes", "active", "ready", "changed", "spec", "growth")
+        if field.name not in NOT_STORED
     }
     growth = run.growth
     facts["log"], facts["rounds"] = growth.log, growth.rounds

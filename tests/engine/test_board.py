@@ -444,3 +444,33 @@ async def test_a_claim_keeps_its_length_when_another_engine_goes_on(
         await board.say(fence, c.Succeed(task="a", fence=fence, output=1))
         result = await handle.result()
     assert (result.tasks["a"].output, result.tasks["a"].attempts) == (1, 1)
+
+
+async def test_what_is_left_to_others_does_not_stand_behind_what_has_no_slot(
+    opens: Opens, durable: bool
+) -> None:
+    spec = flow(
+        *(task(f"here-{number}", kind="shell") for number in range(3)),
+        task("there", kind="shell", pool="gpu"),
+    )
+    script = testing.Script({f"here-{number}": testing.succeed(after=60) for number in range(3)})
+    settings: Any = {
+        "concurrency": 1,
+        "elsewhere": ["gpu"],
+        "executors": script.executors(),
+        "grace": 0,
+    }
+    async with opens(**settings) as engine:
+        handle = await engine.start(spec, run_id="it")
+        await anyio.sleep(1)
+        assert [offer.lease.task for offer in engine.board()] == ["there"]
+        if not durable:
+            await handle.cancel_and_wait()
+            return
+    async with opens(**settings) as engine:
+        handle = await engine.resume("it")
+        await anyio.sleep(1)
+        async with engine.claim(["there"]) as lease:
+            assert lease is not None
+            await lease.success()
+        assert (await handle.result()).state == "succeeded"

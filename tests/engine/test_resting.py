@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import anyio
+import pytest
 
 import callboard as cb
 from callboard.definitions import loads
@@ -85,3 +87,34 @@ async def test_leaving_the_engine_leaves_resting_runs_resumable(opens: Opens) ->
     async with opens() as engine:
         run = await engine.start(flow({"name": "a", "input": {}}))
         await at_rest(engine, run.id)
+
+
+async def test_a_run_rests_though_the_attempt_that_waits_has_had_its_time(
+    opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timeout of an attempt counts what it does, and not how long it waits."""
+    loads: list[str] = []
+
+    @cb.task(timeout=5)
+    async def ask() -> object:
+        return await cb.current().wait({"type": "boolean"}, "good?")
+
+    @cb.workflow
+    def asks(w: cb.Builder) -> None:
+        w.add(ask)
+
+    async with opens() as engine:
+        run = await engine.start(asks)
+        await at_rest(engine, run.id)
+        load = engine.store.load
+
+        async def counted(run_id: str) -> Any:
+            loads.append(run_id)
+            return await load(run_id)
+
+        monkeypatch.setattr(engine.store, "load", counted)
+        await anyio.sleep(WEEK)
+        assert loads == []
+        assert engine.tree.live[run.id].resting
+        await run.answer("ask", value=True)
+        assert (await run.result()).tasks["ask"].output is True
