@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
 
 from ..workflow import (
     CallboardError,
     Command,
     Failure,
     Run,
+    RunOwned,
     RunState,
     StoreError,
     Task,
@@ -16,6 +20,11 @@ from ..workflow import (
     commands as c,
 )
 from ._execution import Lease
+from ._remote import encode_command
+from ._stirring import NOTHING
+
+OWNER_SECONDS: Final = 5.0
+"""How often it is looked whether a child run's other engine is still there."""
 
 if TYPE_CHECKING:
     from ._run_actor import RunActor
@@ -62,11 +71,30 @@ async def _child_ended(
             spec = await tree.catalog.find(str(task.spec.config["workflow"]), actor.run.spec.folder)
             inputs = tree.catalog.check_inputs(spec, lease.inputs or {})
             await tree.start(spec, inputs, run_id=child, parent=(lease.run, lease.task))
-        else:
-            await tree.ownership.resume(child)
+        elif not await _ours(tree, child):
+            return None
     if lease.fence in actor.unwanted:
         await cancel_child(tree, child, "it was stopped before this run began")
     return await tree.wait(child)
+
+
+async def _ours(tree: Tree, child: str) -> bool:
+    """Return when a run is live here or has ended; as long as it is another engine's, it goes on.
+
+    Returns:
+        False if this engine closes first.
+    """
+    seen = NOTHING
+    while not tree.closing.is_set():
+        owner = await tree.store.owner(child)
+        if child in tree.live or owner is None or not owner[1] or owner[0].id == tree.id:
+            with suppress(RunOwned):  # Somebody was faster.
+                await tree.ownership.resume(child)
+                return True
+        # That its engine dies is told by nobody.
+        with anyio.move_on_after(OWNER_SECONDS):
+            seen = await tree.stirring.wait(seen)
+    return not tree.store.durable
 
 
 async def cancel_child(tree: Tree, child: str, reason: str) -> None:
@@ -74,8 +102,11 @@ async def cancel_child(tree: Tree, child: str, reason: str) -> None:
 
     It is asked and not just told: its actor may have crashed, and the next one must hear of it.
     """
+    command = c.Cancel(reason=f"its parent was stopped: {reason}")
     try:
-        await tree.ask(child, c.Cancel(reason=f"its parent was stopped: {reason}"))
+        await tree.ownership.command(child, command)
+    except RunOwned:
+        await tree.store.post(child, encode_command(command))
     except CallboardError as error:
         # It has ended meanwhile, or was set aside, which its parent learns from it.
         tree.log.info("child run %s was not cancelled: %s", child, error)

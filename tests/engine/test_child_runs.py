@@ -183,3 +183,43 @@ async def test_a_failure_workflow_that_is_not_there_lets_the_run_end(opens: Open
     async with opens(executors=script.executors()) as engine:
         result = await engine.run(flow(task("a"), failure_workflow="nowhere.yaml"))
     assert result.state == "failed"
+
+
+@pytest.mark.parametrize("ends", ["success", "cancel", "left"])
+async def test_a_child_that_another_engine_carries_on_is_waited_for(
+    opens: Opens, durable: bool, ends: str
+) -> None:
+    if not durable:
+        return
+    settings: Any = {"workflows": [child(task("a", kind="external"))], "grace": 0}
+    async with opens(**settings) as engine:
+        await engine.start(flow(calls("call", "child")), run_id="parent")
+        await anyio.sleep(1)
+    async with opens(**settings) as engine:
+        async with opens(**settings) as other:
+            (inner,) = [row.run for row in await other.runs() if row.parent_run]
+            await other.resume(inner)
+            parent = await engine.resume("parent")
+            await anyio.sleep(20)
+            assert not (await parent.run()).ended
+            assert inner not in engine.tree.live
+            if ends == "success":
+                async with other.claim(wait=5) as lease:
+                    assert lease is not None
+                    await lease.success()
+            elif ends == "cancel":
+                await parent.cancel()
+            await anyio.sleep(20)
+            if ends != "left":
+                result = await parent.result()
+        if ends == "left":
+            # Nobody owns it any more: it is taken up here.
+            await anyio.sleep(20)
+            async with engine.claim(wait=5) as lease:
+                assert lease is not None
+                await lease.success()
+            result = await parent.result()
+        states = {row.run: str(row.state) for row in await engine.runs()}
+    state = "cancelled" if ends == "cancel" else "succeeded"
+    assert result.state == state
+    assert states == {"parent": state, inner: state}
