@@ -314,6 +314,12 @@ class MemoryStore:
             if lease.pool == pool and lease.engine in self._engines
         ]
 
+    async def end_pool_leases(self, fences: Sequence[str]) -> None:
+        """End leases on pools by themselves."""
+        for fence in fences:
+            self._leases.pop(fence, None)
+        self._note_change()
+
     # ------------------------------------------------------------------ commands from elsewhere
 
     async def post(self, run: str, command: Json, by: str | None = None) -> int:

@@ -340,6 +340,10 @@ class Store(Protocol):
         """Return who holds the slots of a pool."""
         ...
 
+    async def end_pool_leases(self, fences: Sequence[str]) -> None:
+        """End leases on pools by themselves: of a run that cannot be committed any more."""
+        ...
+
     async def post(self, run: str, command: Json, by: str | None = None) -> int:
         """Leave a command for the engine that owns a run; return its number."""
         ...

@@ -242,6 +242,10 @@ class SqliteStore:
             ]
         )
 
+    async def end_pool_leases(self, fences: Sequence[str]) -> None:
+        """End leases on pools by themselves."""
+        await self._write(lambda c: acts.end_pool_leases(c, self._namespace, fences))
+
     # ------------------------------------------------------------------ commands from elsewhere
 
     async def post(self, run: str, command: Json, by: str | None = None) -> int:

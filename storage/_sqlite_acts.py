@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -132,6 +132,15 @@ def lease_pool(
             (namespace, lease.fence, lease.pool, lease.run, lease.task, lease.engine),
         )
         return True
+
+
+def end_pool_leases(connection: sqlite3.Connection, namespace: str, fences: Sequence[str]) -> None:
+    """End leases on pools."""
+    with transaction(connection):
+        connection.executemany(
+            "DELETE FROM pool_leases WHERE namespace = ? AND fence = ?",
+            [(namespace, fence) for fence in fences],
+        )
 
 
 def post(

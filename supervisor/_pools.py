@@ -15,6 +15,9 @@ from ._messages import PoolGranted
 
 _RETRY_SECONDS: Final = 1.0
 
+DEAD_SECONDS: Final = 5.0
+"""How often who waits looks for slots of engines that died: nobody tells of that."""
+
 _log = logging.getLogger("callboard")
 
 
@@ -33,19 +36,16 @@ class Pools:
     Args:
         store: Who grants them.
         limits: Limits of pools, beside those that workflows declare.
-        nudge: Has some live run look at :attr:`returned` soon.
     """
 
-    def __init__(self, store: Store, limits: dict[str, int], nudge: Callable[[], object]) -> None:
+    def __init__(self, store: Store, limits: dict[str, int]) -> None:
         self._store = store
         self._limits = limits
-        self._nudge = nudge
         self._wishes: dict[str, list[_Wish]] = {}
         self._age = 0
         self._wake = anyio.Event()
         self._asked: _Wish | None = None
-        self.returned: list[str] = []
-        """Leases that nobody wants any more; whoever commits next gives them back."""
+        self._returned: list[str] = []
 
     def want(
         self,
@@ -87,23 +87,35 @@ class Pools:
             wishes[:] = [each for each in wishes if each.lease.run != run]
 
     def give_back(self, fences: Sequence[str]) -> None:
-        """Have leases given back by some run, because the one that held them is set aside."""
+        """Give leases back that ride on no commit, because nothing more is written of their run."""
         if fences:
-            self.returned.extend(fences)
-            self._nudge()
+            self._returned.extend(fences)
+            self._wake.set()
 
     async def serve(self) -> None:
         """Grant slots, for ever."""
         while True:
-            await self._wake.wait()
+            looks = self._store.durable and any(self._wishes.values())
+            with anyio.move_on_after(DEAD_SECONDS if looks else None):
+                await self._wake.wait()
             self._wake = anyio.Event()
             try:
+                await self._end_returned()
                 for wishes in list(self._wishes.values()):
                     await self._grant(wishes)
             except Exception as error:  # noqa: BLE001 - a user's store may raise anything
                 _log.warning("slots of pools cannot be had now: %s", error)
                 await anyio.sleep(_RETRY_SECONDS)
                 self._wake.set()
+
+    async def _end_returned(self) -> None:
+        if self._returned:
+            fences, self._returned = self._returned, []
+            try:
+                await self._store.end_pool_leases(fences)
+            except BaseException:
+                self._returned += fences
+                raise
 
     async def _grant(self, wishes: list[_Wish]) -> None:
         while wishes:

@@ -213,7 +213,7 @@ class RunActor:
     def _has_to_write(self) -> bool:
         if self.events or self.receipts or self.lines:
             return True
-        return bool(self.pooling.freed or self.tree.pools.returned or self._blocked_anew)
+        return bool(self.pooling.freed or self._blocked_anew)
 
     async def _commit(self) -> None:
         run, tree = self.run, self.tree
@@ -224,7 +224,6 @@ class RunActor:
         if self._queued_timeouts:
             self.effects.extend(queued_timers(run, run.changed.values()))
         freed, self.pooling.freed = self.pooling.freed, []
-        orphans, tree.pools.returned = tree.pools.returned, []
         release = self._finished()
         self._blocked_anew = False
         if self.blocked:
@@ -235,7 +234,7 @@ class RunActor:
             tree.id,
             now,
             release=release,
-            pools=freed + orphans,
+            pools=freed,
             rows=tree.keeps_rows,
             before=self._written,
             blocked=self.blocked,
@@ -247,9 +246,8 @@ class RunActor:
             await tree.storage.commit(written)
         except Exception:
             self.pooling.freed = freed
-            tree.pools.returned.extend(orphans)
             raise
-        if freed or orphans:
+        if freed:
             tree.pools.look()
         self.released = release
         self._written = written.row

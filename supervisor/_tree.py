@@ -129,7 +129,7 @@ class Tree(Lifetime):
         self.board = Board(self.clock, self.timers)
         self.board_kinds = frozenset(board_kinds)
         self.elsewhere = frozenset(elsewhere)
-        self.pools = Pools(store, dict(pools or {}), self._nudge)
+        self.pools = Pools(store, dict(pools or {}))
         self.binder = binder
         self.catalog = catalog
         self.log = logging.getLogger("callboard")
@@ -276,12 +276,6 @@ class Tree(Lifetime):
         """Take a run that is no longer ours out of the tree."""
         if self.live.get(live.id) is live:
             del self.live[live.id]
-
-    def _nudge(self) -> None:
-        for live in self.live.values():
-            if not live.resting:
-                live.post(Look())
-                return
 
     # --- what users of the engine ask for
 

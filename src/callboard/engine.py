@@ -470,7 +470,7 @@ class RunHandle:
                 if live.failure is None and not live.resting:
                     return RunResult.of(live.run)
             run = await tree.wait(self.id)
-            if run.ended:
+            if run.ended or tree.closing.is_set():
                 return RunResult.of(run)
             # Another engine owns it, as long as this one does not take it up.
             live, seen = None, await tree.stirring.wait(seen)

@@ -185,3 +185,32 @@ async def test_an_answer_that_cannot_be_stored_is_refused_and_can_be_given_again
         again = await engine.resume(handle.id)
         await again.answer("ask", 2)
         assert (await again.result()).tasks["ask"].output == 2
+
+
+async def test_a_pool_slot_of_a_run_that_is_set_aside_is_free_at_once(
+    new_store: NewStore, opens: Opens
+) -> None:
+    """Nothing more is written of the run, and its engine has no other that could give it back."""
+    spec = WorkflowSpec(
+        name="pooled",
+        tasks=(TaskSpec(id="a", name="a", kind="shell", options=TaskOptions(pool="p")),),
+        pools={"p": 1},
+    )
+    script = testing.Script({"a": testing.succeed(after=5)})
+    faulty = testing.FaultyStore(new_store(), mode="persistent", only=["commit"])
+    async with (
+        opens(faulty, executors=script.executors()) as engine,
+        opens(executors=script.executors()) as other,
+    ):
+        handle = await engine.start(spec)
+        await anyio.sleep(1)
+        waiting = await other.start(spec)
+        await anyio.sleep(1)
+        assert (await waiting.run()).tasks["a"].state == "ready"
+        faulty.fail_on = len(faulty.calls) + 1
+        with pytest.raises(cb.StoreError, match="set aside"):
+            await handle.result()
+        began = anyio.current_time()
+        assert (await waiting.result()).state == "succeeded"
+        assert anyio.current_time() - began < 10
+        faulty.heal()

@@ -164,6 +164,9 @@ class FaultyStore:
     async def pool_leases(self, pool: str) -> Sequence[PoolLease]:
         return await self._call(self.inner.pool_leases, pool)
 
+    async def end_pool_leases(self, fences: Sequence[str]) -> None:
+        return await self._call(self.inner.end_pool_leases, fences)
+
     async def post(self, run: str, command: Json, by: str | None = None) -> int:
         return await self._call(self.inner.post, run, command, by)
 

@@ -464,6 +464,9 @@ class StoreConformance(RecordConformance):
                 assert {each.fence for each in await store.pool_leases("p")} == {"f1", "f2"}
                 await store.commit([step("r", 1, pool_leases_released=["f1"])])
                 assert list(await store.pool_leases("p")) == [lease("f2", "e2")]
+                assert await store.lease_pool(lease("f4", "e1"), 2)
+                await store.end_pool_leases(["f4", "unknown"])
+                assert list(await store.pool_leases("p")) == [lease("f2", "e2")]
             assert await store.pool_leases("p") == []
             assert await store.pool_leases("other") == []
 
