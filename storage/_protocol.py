@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from ..workflow import Event, RunState, TaskState
+from ..workflow._texts import storable
 
 Json: TypeAlias = Any
 """A JSON value, in Python's words: what stores can write and read back."""
@@ -91,7 +92,7 @@ class LogLine:
     attempt: int
     at: float
     stream: str
-    text: str
+    text: str = attrs.field(converter=storable)
     data: Json = None
     number: int = 0
 

@@ -17,6 +17,7 @@ from anyio.abc import TaskGroup
 
 from ..actors import Channel
 from ..workflow import Failure
+from ..workflow._texts import storable
 from ._execution import Executor, Failed, Halted, Lease, Outcome
 
 
@@ -157,7 +158,7 @@ def failure_of(error: BaseException) -> Failure:
         detail={
             "class": name,
             "classes": [cls.__name__ for cls in type(error).__mro__[:-2]],
-            "traceback": "".join(traceback.format_exception(error))[-16_384:],
+            "traceback": storable("".join(traceback.format_exception(error))[-16_384:]),
         },
         retry_after=retry_after if isinstance(retry_after, (int, float)) else None,
     )

@@ -25,11 +25,14 @@ from ._placing import Place, find_place
 from ._run import Hole, Run, Task
 from ._shapes import Lab
 from ._states import PENDING, READY
+from ._texts import storable
 
 
 def add_task(d: Deciding, creator: Task | None, command: c.AddTask) -> str:
     run = d.run
     key = _key(run, creator, command)
+    if storable(key) != key or storable(command.name) != command.name:
+        raise Refused(f"{storable(key)!r} is no key: it holds what is no Unicode", kind="invalid")
     name = key if creator is None else f"{creator.id}/{key}"
     there = run.tasks.get(name)
     if there is not None:

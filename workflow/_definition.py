@@ -7,6 +7,8 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from ._texts import storable
+
 OnFailure = Literal["stop", "drain", "skip_downstream", "allow_partial"]
 OnLost = Literal["retry", "fail", "ask"]
 Backoff = Literal["fixed", "linear", "exponential"]
@@ -237,7 +239,7 @@ class Failure:
             far as the policy's ``cap`` allows.
     """
 
-    kind: str
-    message: str
+    kind: str = attrs.field(converter=storable)
+    message: str = attrs.field(converter=storable)
     detail: Any = None
     retry_after: float | None = None

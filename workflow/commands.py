@@ -9,6 +9,7 @@ import attrs
 from ._definition import Failure, TaskSpec
 from ._message import message
 from ._states import RunState, TaskState
+from ._texts import storable
 from .events import Wait
 
 Deadline: TypeAlias = Literal["attempt", "total", "queued", "retry", "sleep", "run"]
@@ -48,7 +49,7 @@ class SucceedStep:
 
     task: str
     output: Any = None
-    reason: str | None = None
+    reason: str | None = attrs.field(default=None, converter=storable)
 
 
 @message
@@ -57,7 +58,7 @@ class NotReady:
 
     task: str
     fence: str
-    message: str | None = None
+    message: str | None = attrs.field(default=None, converter=storable)
 
 
 @message
@@ -84,7 +85,7 @@ class Stopped:
 
     task: str
     fence: str
-    note: str | None = None
+    note: str | None = attrs.field(default=None, converter=storable)
 
 
 @message
@@ -93,7 +94,7 @@ class Lose:
 
     task: str
     fence: str
-    reason: str
+    reason: str = attrs.field(converter=storable)
 
 
 @message
@@ -101,7 +102,7 @@ class Skip:
     """A ready task's own condition is false; its successors go on."""
 
     task: str
-    reason: str
+    reason: str = attrs.field(converter=storable)
 
 
 @message
@@ -116,22 +117,22 @@ class Due:
 class Pause:
     """Start nothing more until unpaused."""
 
-    by: str | None = None
+    by: str | None = attrs.field(default=None, converter=storable)
 
 
 @message
 class Unpause:
     """Start tasks again."""
 
-    by: str | None = None
+    by: str | None = attrs.field(default=None, converter=storable)
 
 
 @message
 class Cancel:
     """Stop everything and end the run in ``state``."""
 
-    by: str | None = None
-    reason: str = "cancelled"
+    by: str | None = attrs.field(default=None, converter=storable)
+    reason: str = attrs.field(default="cancelled", converter=storable)
     state: RunState = RunState.CANCELLED
 
 
@@ -140,7 +141,7 @@ class Restart:
     """Do a task and all behind it anew."""
 
     task: str
-    by: str | None = None
+    by: str | None = attrs.field(default=None, converter=storable)
 
 
 @message
@@ -150,7 +151,7 @@ class Settle:
     task: str
     state: TaskState
     output: Any = None
-    by: str | None = None
+    by: str | None = attrs.field(default=None, converter=storable)
 
 
 @message
@@ -159,7 +160,7 @@ class Answer:
 
     task: str
     value: Any
-    by: str | None = None
+    by: str | None = attrs.field(default=None, converter=storable)
 
 
 # --- growing --------------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ class Style:
     """Let a task, or an edge as a pair of ids, look different."""
 
     target: str | tuple[str, str]
-    label: str | None = None
+    label: str | None = attrs.field(default=None, converter=storable)
     color: str | None = None
 
 
@@ -307,7 +308,7 @@ class StopAttempt:
 
     task: str
     fence: str
-    reason: str
+    reason: str = attrs.field(converter=storable)
 
 
 @attrs.frozen(kw_only=True)

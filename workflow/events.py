@@ -14,6 +14,7 @@ import attrs
 from ._definition import Failure, TaskSpec, WorkflowSpec
 from ._message import message
 from ._states import RunState, TaskState
+from ._texts import storable
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +31,7 @@ class Wait:
     """
 
     kind: str
-    message: str | None = None
+    message: str | None = attrs.field(default=None, converter=storable)
     schema: Any = None
     until: float | None = None
     child: str | None = None

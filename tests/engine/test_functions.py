@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import os
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -407,3 +408,51 @@ async def test_what_is_no_workflow_is_refused_with_the_way_out(
             await engine.run(given, {"some": "input"})
         with pytest.raises(cb.UsageError, match=words):
             await engine.start(given)
+
+
+async def test_texts_that_are_no_unicode_are_stored_as_escapes(opens: Opens) -> None:
+    """Names of files are, where a disk holds bytes: what fails because of one says so."""
+    bad = os.fsdecode(b"caf\xe9.txt")
+    asked: list[str] = []
+
+    @cb.task
+    async def fails() -> None:
+        cb.current().log(f"opening {bad}")
+        raise ValueError(f"cannot open {bad}")
+
+    @cb.task
+    async def is_not_ready() -> cb.NotReady:
+        return cb.NotReady(bad)
+
+    @cb.task
+    async def creates() -> None:
+        try:
+            await cb.current().add(fails, key=bad)
+        except cb.Refused as refused:
+            asked.append(str(refused))
+
+    @cb.task
+    async def waits() -> object:
+        return await cb.current().wait({"type": "boolean"}, f"may {bad} go?")
+
+    @cb.workflow
+    def flow(w: cb.Builder) -> None:
+        for each in (fails, is_not_ready, creates, waits):
+            w.add(each)
+
+    async with opens() as engine:
+        handle = await engine.start(flow)
+        await anyio.sleep(1)
+        waiting = (await handle.run()).tasks["waits"].wait
+        assert waiting is not None
+        assert waiting.message == "may caf\\udce9.txt go?"
+        await handle.cancel(reason=bad)
+        result = await handle.result()
+        lines = [line.text for line in await handle.logs()]
+    assert result.tasks["fails"].error is not None
+    assert result.tasks["fails"].error.message == "ValueError: cannot open caf\\udce9.txt"
+    assert result.tasks["is_not_ready"].reason == "caf\\udce9.txt"
+    assert (result.state, result.reason) == ("cancelled", "caf\\udce9.txt")
+    assert lines == ["opening caf\\udce9.txt"]
+    assert len(asked) == 1
+    assert "no Unicode" in asked[0]
