@@ -6,9 +6,11 @@ task or entering a scope for each attempt would cost more than a small attempt i
 
 from __future__ import annotations
 
+import logging
 import math
 import traceback
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import cast
 
 import anyio
@@ -19,6 +21,8 @@ from ..actors import Channel
 from ..workflow import Failure
 from ..workflow._texts import storable
 from ._execution import Executor, Failed, Halted, Lease, Outcome
+
+_log = logging.getLogger("callboard")
 
 
 @attrs.define(eq=False)
@@ -68,8 +72,7 @@ class Runners:
             job.dispatched = True
         self._queued += len(jobs)
         for _ in range(self._queued - self._idle):
-            self._idle += 1
-            self._task_group.start_soon(self._serve, name="callboard runner")
+            self._spawn()
         self._channel.post_all(jobs)
 
     def dispatch(self, job: Job) -> None:
@@ -77,11 +80,28 @@ class Runners:
         job.dispatched = True
         self._queued += 1
         if self._queued > self._idle:
-            self._idle += 1
-            self._task_group.start_soon(self._serve, name="callboard runner")
+            self._spawn()
         self._channel.post(job)
 
+    def _spawn(self) -> None:
+        self._idle += 1
+        self._task_group.start_soon(self._serve, name="callboard runner")
+
     async def _serve(self) -> None:
+        try:
+            await self._work()
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_effective_deadline() == -math.inf:
+                raise
+            # What an attempt left behind when it had ended: asyncio cancels tasks, not attempts.
+            _log.warning("a function has cancelled its asyncio task after it had ended")
+        self._idle -= 1
+        if self._queued > self._idle:
+            self._spawn()
+
+    async def _work(self) -> None:
+        """Take attempts; return when one has left something behind that the next must not see."""
+        context = copy_context()
         while True:
             job: Job | None = None
             error: Exception | None = None
@@ -95,6 +115,8 @@ class Runners:
                         job.scope = scope
                         job.outcome = Halted() if job.stopped else await _attempt(job)
                         await self._report(job)
+                        if copy_context() != context:
+                            return
             except Exception as caught:
                 # A stopped attempt may raise its cancellation and an error in one group: the scope
                 # takes the cancellation out, and the error is left.
@@ -105,6 +127,8 @@ class Runners:
                 note = _left_behind(job.lease)
                 job.outcome = Halted(note) if error is None else Failed(failure_of(error))
                 await self._report(job)
+                if copy_context() != context:
+                    return
 
     async def _report(self, job: Job) -> None:
         job.scope = None
@@ -135,6 +159,10 @@ async def _attempt(job: Job) -> Outcome:
             raise
         # Nobody cancelled it from here: on asyncio a task can also do that to itself.
         return Failed(Failure(kind="cancelled", message="the work cancelled itself"))
+    except (KeyboardInterrupt, GeneratorExit, BaseExceptionGroup):
+        raise
+    except BaseException as error:  # noqa: BLE001 - such as the cancellation of another library
+        return Failed(failure_of(error))
 
 
 def causes_of(error: BaseException) -> tuple[BaseException, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import dataclasses
 import datetime as dt
 import decimal
@@ -456,3 +458,91 @@ async def test_texts_that_are_no_unicode_are_stored_as_escapes(opens: Opens) -> 
     assert lines == ["opening caf\\udce9.txt"]
     assert len(asked) == 1
     assert "no Unicode" in asked[0]
+
+
+LEFT: contextvars.ContextVar[str | None] = contextvars.ContextVar("LEFT", default=None)
+
+
+async def test_what_a_function_sets_in_its_context_the_next_one_does_not_see(
+    opens: Opens,
+) -> None:
+    seen: list[str | None] = []
+
+    @cb.task
+    async def sets() -> None:
+        seen.append(LEFT.get())
+        LEFT.set("mine")
+        await anyio.sleep(1)
+
+    @cb.workflow
+    def flow(w: cb.Builder) -> None:
+        before = w.add(sets, id="first")
+        w.add(sets, id="second", after=before)
+
+    async with opens() as engine:
+        for _ in range(2):
+            assert (await engine.run(flow)).state == "succeeded"
+    assert seen == [None] * 4
+
+
+class OfAnotherLibrary(BaseException):
+    """What is no Exception."""
+
+
+@pytest.mark.parametrize("error", [OfAnotherLibrary("odd"), asyncio.CancelledError("odd")])
+@pytest.mark.parametrize("threaded", [False, True])
+async def test_what_is_no_exception_fails_its_attempt_alone(
+    opens: Opens, error: BaseException, *, threaded: bool
+) -> None:
+    def raises() -> None:
+        raise error
+
+    async def raises_too() -> None:
+        raise error
+
+    @cb.task
+    async def other() -> int:
+        await anyio.sleep(5)
+        return 7
+
+    @cb.workflow
+    def flow(w: cb.Builder) -> None:
+        w.add(cb.task(raises if threaded else raises_too), id="bad")
+        w.add(other)
+
+    async with opens() as engine:
+        result = await engine.run(flow)
+    assert result.tasks["bad"].state == "failed"
+    assert result.tasks["other"].output == 7
+
+
+def test_a_cancellation_that_a_function_leaves_behind_ends_nothing_else() -> None:
+    """Asyncio cancels tasks: the engine's own one is at nothing by then."""
+
+    @cb.task
+    async def careless() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_later(0.05, task.cancel)
+
+    @cb.task
+    async def other() -> int:
+        await asyncio.sleep(0.2)
+        return 7
+
+    @cb.workflow
+    def one(w: cb.Builder) -> None:
+        w.add(careless)
+
+    @cb.workflow
+    def two(w: cb.Builder) -> None:
+        w.add(other)
+
+    async def main() -> None:
+        async with cb.Engine("memory:") as engine:
+            running = await engine.start(two)
+            assert (await engine.run(one)).state == "succeeded"
+            assert (await running.result()).tasks["other"].output == 7
+            assert (await engine.run(two)).state == "succeeded"
+
+    asyncio.run(main())
