@@ -26,7 +26,8 @@ def start_ready(actor: RunActor) -> None:
         own_way = offer if tree.is_elsewhere(task.spec) else OWN_WAYS.get(task.spec.kind)
         if own_way is not None:
             run.pop_ready()
-            _begin_own_way(actor, task, own_way)
+            if not _lingers(actor, task):
+                _begin_own_way(actor, task, own_way)
             continue
         if limit is not None and actor.running >= limit:
             break
@@ -47,10 +48,17 @@ def start_ready(actor: RunActor) -> None:
     slots.leave(run.id)
 
 
+def _lingers(actor: RunActor, task: Task) -> bool:
+    """Whether something of a task's last attempt still runs; then note that."""
+    if task.id not in actor.lingering:
+        return False
+    actor.block(task, "its last attempt could not be stopped and has not ended yet")
+    return True
+
+
 def _executor(actor: RunActor, task: Task) -> Executor | None:
     """Return who can do a task now; if nobody can, note why."""
-    if task.id in actor.lingering:
-        actor.block(task, "its last attempt could not be stopped and has not ended yet")
+    if _lingers(actor, task):
         return None
     try:
         return actor.tree.executor(task.spec)

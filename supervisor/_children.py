@@ -154,4 +154,4 @@ async def prepare_end(tree: Tree, run: Run) -> None:
 def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:
     """Return what a failure workflow is told, as far as it declares it."""
     told = {"run": run.id, "workflow": run.spec.name, "state": str(run.state), "reason": run.reason}
-    return {name: value for name, value in told.items() if name in spec.inputs or name == "run"}
+    return {name: value for name, value in told.items() if name in spec.inputs}

@@ -222,3 +222,17 @@ async def test_a_child_that_another_engine_carries_on_is_waited_for(
     state = "cancelled" if ends == "cancel" else "succeeded"
     assert result.state == state
     assert states == {"parent": state, inner: state}
+
+
+async def test_a_failure_workflow_is_told_what_it_declares(opens: Opens) -> None:
+    script = testing.Script({"bad": testing.fail("broken")})
+    for inputs in ({}, {"state": InputSpec(type="string"), "run": InputSpec(type="string")}):
+        after = child(task("sweep", kind="step"), name="cleanup", inputs=inputs)
+        async with opens(executors=script.executors(), workflows=[after], board=False) as engine:
+            result = await engine.run(flow(task("bad"), failure_workflow="cleanup"))
+            assert result.state == "failed"
+            follower = await (await engine.get(f"{result.run}.failure")).result()
+            run = await (await engine.get(follower.run)).run()
+        assert follower.state == "succeeded"
+        told = {"state": "failed", "run": result.run}
+        assert (run.inputs or {}) == {name: told[name] for name in inputs}

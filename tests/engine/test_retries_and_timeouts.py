@@ -271,3 +271,45 @@ class TestInRealTime:
             assert list(await engine.store.pool_leases("narrow")) == []
         assert result.state == "cancelled"
         assert "could not be stopped" in str(result.tasks["stubborn"].reason)
+
+    async def test_a_sync_probe_that_outlives_its_timeout(self, opens: Opens) -> None:
+        """No check is made before the thread of the last one has ended."""
+        gate, lock = threading.Event(), threading.Lock()
+        running, peak, calls = [0], [0], [0]
+
+        def probe() -> bool:
+            with lock:
+                calls[0] += 1
+                running[0] += 1
+                peak[0] = max(peak[0], running[0])
+            gate.wait(10)
+            with lock:
+                running[0] -= 1
+            return True
+
+        policy = Retry(times=1, backoff="fixed", delay=0.01, jitter=False, on=("timeout",))
+        spec = WorkflowSpec(
+            name="waits",
+            tasks=(
+                TaskSpec(
+                    id="ready",
+                    name="ready",
+                    kind="wait",
+                    config={"probe": "probes:probe", "timeout": 0.1},
+                    options=TaskOptions(retry=policy),
+                ),
+            ),
+        )
+        async with opens() as engine:
+            engine._register("probes:probe", probe)
+            handle = await engine.start(spec)
+            async for _, event in handle.events(follow=True):
+                if event.kind == "retry_due":
+                    break
+            await anyio.sleep(0.2)
+            assert calls[0] == 1
+            assert "could not be stopped" in str(await handle.why("ready"))
+            gate.set()
+            result = await handle.result()
+        assert result.state == "succeeded"
+        assert (calls[0], peak[0]) == (2, 1)
