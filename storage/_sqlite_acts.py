@@ -94,15 +94,27 @@ def take(
         return owner
 
 
+_DROP_WORKFLOW: Final = """
+DELETE FROM workflows WHERE namespace = ?1 AND hash = ?2
+AND NOT EXISTS (SELECT 1 FROM refs WHERE namespace = ?1 AND hash = ?2)
+"""
+_DROP_BLOB: Final = _DROP_WORKFLOW.replace("workflows", "blobs")
+
+
 def remove(connection: sqlite3.Connection, namespace: str, run: str) -> None:
-    """Remove a run that has ended; what refers to its row goes with it."""
+    """Remove a run that has ended; what refers to its row goes with it, and what it alone used."""
     with transaction(connection):
         row = connection.execute(
             "SELECT state FROM runs WHERE namespace = ? AND run = ?", (namespace, run)
         ).fetchone()
         check_removable(run, None if row is None else RunState(row[0]))
         connection.execute("DELETE FROM logs WHERE namespace = ? AND run = ?", (namespace, run))
+        apart = connection.execute(
+            "SELECT namespace, hash FROM refs WHERE namespace = ? AND run = ?", (namespace, run)
+        ).fetchall()
         connection.execute("DELETE FROM runs WHERE namespace = ? AND run = ?", (namespace, run))
+        for statement in (_DROP_WORKFLOW, _DROP_BLOB):
+            connection.executemany(statement, apart)
 
 
 def lease_pool(

@@ -50,6 +50,7 @@ _PUT_WORKFLOW = (
     "INSERT INTO workflows (namespace, hash, spec) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _PUT_BLOB = "INSERT INTO blobs (namespace, hash, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_PUT_REF = "INSERT INTO refs (namespace, hash, run) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
 _PUT_RECEIPT = """
 INSERT INTO receipts (namespace, fence, seq, part, run, answer) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO NOTHING
@@ -70,6 +71,7 @@ class Batch:
     counted: list[_Row] = attrs.field(factory=list[_Row])
     workflows: dict[str, _Row] = attrs.field(factory=dict[str, _Row])
     blobs: dict[str, _Row] = attrs.field(factory=dict[str, _Row])
+    refs: list[_Row] = attrs.field(factory=list[_Row])
     events: list[_Row] = attrs.field(factory=list[_Row])
     tasks: list[_Row] = attrs.field(factory=list[_Row])
     leases: list[_Row] = attrs.field(factory=list[_Row])
@@ -152,6 +154,7 @@ def _add_event(batch: Batch, namespace: str, run: str, number: int, event: Event
     for field, digest, text in encoded.moved:
         rows = batch.workflows if field == SPEC_FIELD else batch.blobs
         rows[digest] = (namespace, digest, text)
+        batch.refs.append((namespace, digest, run))
 
 
 def _task(namespace: str, row: TaskRow) -> _Row:
@@ -208,6 +211,7 @@ def write(connection: sqlite3.Connection, namespace: str, batch: Batch, crash: C
         for statement, rows in (
             (_PUT_WORKFLOW, list(batch.workflows.values())),
             (_PUT_BLOB, list(batch.blobs.values())),
+            (_PUT_REF, batch.refs),
             (_PUT_EVENT, batch.events),
             (_PUT_TASK, batch.tasks),
             (_END_LEASE, batch.leases),

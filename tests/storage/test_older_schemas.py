@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def written_by(version: int, path: Path) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3, 4])
 async def test_a_file_of_an_older_schema_is_carried_on(version: int, tmp_path: Path) -> None:
     written_by(version, tmp_path / "old.db")
     store = SqliteStore(tmp_path / "old.db")
@@ -54,6 +55,9 @@ async def test_a_file_of_an_older_schema_is_carried_on(version: int, tmp_path: P
         assert await store.run_counts(RunQuery(topic="t")) == {RunState.SUCCEEDED: 1}
         assert await store.task_counts(RunQuery()) == {TaskState.SUCCEEDED: 1}
         assert (await store.put(Record(kind="k", id="i", changed_at=1.0), 0)).version == 1
+        await store.remove("r")
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM workflows").fetchone() == (0,)
 
 
 async def test_topics_and_jobs_are_looked_up_in_an_index(tmp_path: Path) -> None:
