@@ -58,15 +58,22 @@ def load(connection: sqlite3.Connection, namespace: str, run: str) -> StoredRun 
         ).fetchone()
         if row is None:
             return None
-        numbered = events(connection, namespace, run, 0, -1)
+        numbered = _events(connection, namespace, run, 0, -1)
     return StoredRun(row=_run(row), events=[event for _, event in numbered])
 
 
 def events(
     connection: sqlite3.Connection, namespace: str, run: str, after: int, limit: int
 ) -> list[tuple[int, Event]]:
-    """Return the events behind a number."""
+    """Return the events behind a number; what stands apart is read as they were."""
+    with snapshot(connection):
+        return _events(connection, namespace, run, after, limit)
+    raise AssertionError  # for type checkers, to whom a block might swallow an error
 
+
+def _events(
+    connection: sqlite3.Connection, namespace: str, run: str, after: int, limit: int
+) -> list[tuple[int, Event]]:
     def fetch(field: str, digest: str) -> str:
         statement = _WORKFLOW if field == SPEC_FIELD else _BLOB
         found = connection.execute(statement, (namespace, digest)).fetchone()

@@ -14,3 +14,11 @@ INSERT OR IGNORE INTO refs (namespace, hash, run)
 SELECT events.namespace, named.value, events.run
 FROM events, json_each(events.refs) AS named
 WHERE events.refs IS NOT NULL;
+
+-- What runs that were removed before have left.
+DELETE FROM blobs WHERE NOT EXISTS (
+    SELECT 1 FROM refs WHERE refs.namespace = blobs.namespace AND refs.hash = blobs.hash
+);
+DELETE FROM workflows WHERE NOT EXISTS (
+    SELECT 1 FROM refs WHERE refs.namespace = workflows.namespace AND refs.hash = workflows.hash
+);

@@ -33,6 +33,7 @@ def written_by(version: int, path: Path) -> None:
         "NULL, NULL, 0, NULL, 1.0)"
     )
     connection.execute("INSERT INTO workflows VALUES ('default', 'x', '{\"name\":\"w\"}')")
+    connection.execute("INSERT INTO workflows VALUES ('default', 'left', '{\"name\":\"w\"}')")
     connection.execute(
         "INSERT INTO events VALUES ('default', 'r', 1, 'run_created', ?, '{\"spec\":\"x\"}')",
         (CREATED,),
