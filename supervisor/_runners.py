@@ -104,7 +104,7 @@ class Runners:
         context = copy_context()
         while True:
             job: Job | None = None
-            error: Exception | None = None
+            error: BaseException | None = None
             try:
                 with anyio.CancelScope() as scope:
                     while not scope.cancel_called:
@@ -117,10 +117,10 @@ class Runners:
                         await self._report(job)
                         if copy_context() != context:
                             return
-            except Exception as caught:
+            except (Exception, BaseExceptionGroup) as caught:
                 # A stopped attempt may raise its cancellation and an error in one group: the scope
                 # takes the cancellation out, and the error is left.
-                if job is None or job.outcome is not None:
+                if job is None or job.outcome is not None or _ends_more(caught):
                     raise
                 error = caught
             if job is not None and job.outcome is None:
@@ -163,6 +163,14 @@ async def _attempt(job: Job) -> Outcome:
         raise
     except BaseException as error:  # noqa: BLE001 - such as the cancellation of another library
         return Failed(failure_of(error))
+
+
+def _ends_more(error: BaseException) -> bool:
+    """Whether an error, or one in a group, is to end more than the attempt that it came from."""
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return anyio.current_effective_deadline() == -math.inf
+    interrupts = isinstance(error, (KeyboardInterrupt, GeneratorExit))
+    return interrupts or any(map(_ends_more, causes_of(error)))
 
 
 def causes_of(error: BaseException) -> tuple[BaseException, ...]:

@@ -400,7 +400,7 @@ class Task:
         detail = {
             "class": name,
             "classes": [cls.__name__ for cls in type(error).__mro__[:-2]],
-            "traceback": "".join(traceback.format_exception(error))[-_TRACEBACK_MAX:],
+            "traceback": _storable("".join(traceback.format_exception(error)))[-_TRACEBACK_MAX:],
         }
         kind = "cancelled" if isinstance(error, Cancelled) else "error"
         self._send(
@@ -416,7 +416,15 @@ class Task:
 
 def _message(type: str, fields: Mapping[str, Json]) -> dict[str, Json]:
     """Return a message without the fields that say nothing."""
-    return {"type": type, **{name: value for name, value in fields.items() if value is not None}}
+    said = {name: value for name, value in fields.items() if value is not None}
+    if isinstance(said.get("message"), str):
+        said["message"] = _storable(str(said["message"]))
+    return {"type": type, **said}
+
+
+def _storable(text: str) -> str:
+    """Return a text with whatever is no Unicode, as in names of files, written as an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 _current: contextvars.ContextVar[Task] = contextvars.ContextVar("callboard.child.current")

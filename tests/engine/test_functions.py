@@ -500,6 +500,9 @@ async def test_what_is_no_exception_fails_its_attempt_alone(
     async def raises_too() -> None:
         raise error
 
+    async def raises_in_a_group() -> None:
+        raise BaseExceptionGroup("of another library", [error, ValueError("and an error")])
+
     @cb.task
     async def other() -> int:
         await anyio.sleep(5)
@@ -508,11 +511,13 @@ async def test_what_is_no_exception_fails_its_attempt_alone(
     @cb.workflow
     def flow(w: cb.Builder) -> None:
         w.add(cb.task(raises if threaded else raises_too), id="bad")
+        w.add(cb.task(raises_in_a_group), id="group")
         w.add(other)
 
     async with opens() as engine:
         result = await engine.run(flow)
     assert result.tasks["bad"].state == "failed"
+    assert result.tasks["group"].state == "failed"
     assert result.tasks["other"].output == 7
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 START: dict[str, Any] = {
@@ -194,6 +195,14 @@ def test_after_the_block_stdout_is_stdout_again() -> None:
 
 def test_nothing_said_is_nothing_sent() -> None:
     assert said("pass") == []
+
+
+def test_what_is_no_unicode_is_said_as_an_escape() -> None:
+    """Or it would be no JSON, and nobody would hear what went wrong."""
+    _, (line,), _ = run(r"raise ValueError('cannot open caf\udce9.txt')")
+    assert line["message"] == r"ValueError: cannot open caf\udce9.txt"
+    assert r"caf\udce9.txt" in line["detail"]["traceback"]
+    msgspec.json.decode(json.dumps(line))
 
 
 def test_an_exception_is_the_error_of_the_attempt() -> None:

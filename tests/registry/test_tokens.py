@@ -37,6 +37,14 @@ async def test_a_secret_finds_whose_it_is(new_engine: NewEngine) -> None:
         assert (page.total, page.items[0].name, page.items[0].owner) == (2, "w", "bank")
 
 
+@pytest.mark.parametrize("name", ["a/b", "..", "", "a\nb"])
+async def test_a_name_that_no_address_can_hold_is_refused(new_engine: NewEngine, name: str) -> None:
+    async with new_engine() as engine:
+        with pytest.raises(cb.UsageError, match="the name of a token"):
+            await engine.registry.tokens.add(name, ["view"])
+        assert not await engine.registry.tokens.any()
+
+
 async def test_a_name_is_given_once_and_a_removed_secret_is_worthless(
     new_engine: NewEngine,
 ) -> None:
