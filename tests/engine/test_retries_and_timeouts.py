@@ -313,3 +313,34 @@ class TestInRealTime:
             result = await handle.result()
         assert result.state == "succeeded"
         assert (calls[0], peak[0]) == (2, 1)
+
+    @pytest.mark.parametrize("timeout", [None, 0.2])
+    async def test_a_sync_probe_that_waits_for_a_thread_does_not_time_out(
+        self, opens: Opens, timeout: float | None
+    ) -> None:
+        gate, begun, also_begun = threading.Event(), threading.Event(), threading.Event()
+
+        def slow() -> bool:
+            begun.set()
+            return gate.wait(10)
+
+        def quick() -> bool:
+            also_begun.set()
+            return True
+
+        def wait(**config: Any) -> WorkflowSpec:
+            return flow(task("w", kind="wait", config=config))
+
+        async with opens(concurrency=1) as engine:
+            engine._register("nowhere:slow", slow)
+            engine._register("nowhere:quick", quick)
+            first = await engine.start(wait(probe="nowhere:slow", timeout=timeout))
+            await anyio.to_thread.run_sync(begun.wait, 5)
+            second = await engine.start(wait(probe="nowhere:quick", timeout=0.3))
+            await anyio.sleep(0.5)  # Longer than both timeouts; only time can show this.
+            assert (await second.snapshot()).state == "running"
+            # One that has timed out keeps its thread until it has ended.
+            assert not also_begun.is_set()
+            gate.set()
+            assert (await second.result()).state == "succeeded"
+            assert (await first.result()).state == ("failed" if timeout else "succeeded")

@@ -46,6 +46,10 @@ class _Known:
 _NOTHING: Final = Done()
 
 
+def _nobody_asks() -> None:
+    """Hear that a function begins."""
+
+
 class FunctionExecutor:
     """Calls Python functions.
 
@@ -141,21 +145,29 @@ class FunctionExecutor:
             return _NOTHING
         return outcome_of(result, path, known.signature)
 
-    async def call(self, path: str, lease: Lease) -> Any:
+    async def call(self, path: str, lease: Lease, begun: Callable[[], object]) -> Any:
         """Call the function under this path with the lease's inputs and return what it returned.
+
+        ``begun()`` tells that it begins: a sync one stands in line for a thread before.
 
         Raises:
             NoExecutor: it is not to be found.
             BadCall: it cannot be called with these inputs.
         """
-        return await self._call(self._find(path), path, self._attempt(lease))
+        return await self._call(self._find(path), path, self._attempt(lease), begun)
 
     def _attempt(self, lease: Lease) -> Attempt:
         if self._home is None:
             self._home = Home.here()
         return Attempt(lease, self, self._home)
 
-    async def _call(self, known: _Known, path: str, attempt: Attempt) -> Any:
+    async def _call(
+        self,
+        known: _Known,
+        path: str,
+        attempt: Attempt,
+        begun: Callable[[], object] = _nobody_asks,
+    ) -> Any:
         lease = attempt.lease
         call = known.function
         if lease.inputs is not None or not known.takes_nothing:
@@ -164,10 +176,11 @@ class FunctionExecutor:
         token = current_attempt.set(attempt)
         try:
             if known.on_loop:
+                begun()
                 result = call()
             else:
                 threaded = partial(attempt.in_own_thread, call)
-                result = await in_thread(threaded, self._limiter, lease)
+                result = await in_thread(threaded, self._limiter, lease, begun)
             return await result if inspect.isawaitable(result) else result
         finally:
             current_attempt.reset(token)
@@ -223,30 +236,44 @@ def outcome_of(result: Any, path: str, signature: Signature | None = None) -> Ou
     return Done(output)
 
 
-async def in_thread(call: Callable[[], Any], limiter: anyio.CapacityLimiter, lease: Lease) -> Any:
-    """Call a sync function in a thread.
+async def in_thread(
+    call: Callable[[], Any],
+    limiter: anyio.CapacityLimiter,
+    lease: Lease,
+    begun: Callable[[], object] = _nobody_asks,
+) -> Any:
+    """Call a sync function in a thread, when the limiter gives it one: then it has begun.
 
-    When cancelled, leave it to end by itself and say so in the lease.
+    When cancelled, leave it to end by itself and say so in the lease; it keeps its thread.
     """
-    threaded = _Threaded(call)
-    try:
-        with busy():
+    threaded = _Threaded(call, limiter)
+    with busy():
+        try:
+            limiter.acquire_on_behalf_of_nowait(threaded)  # saves a turn of the loop
+        except anyio.WouldBlock:
+            await limiter.acquire_on_behalf_of(threaded)
+        begun()
+        try:
             # In a tuple, because trio lets no thread return a coroutine.
             (result,) = await anyio.to_thread.run_sync(
-                threaded.run, limiter=limiter, abandon_on_cancel=True
+                threaded.run, limiter=anyio.CapacityLimiter(1), abandon_on_cancel=True
             )
-            return result
-    except anyio.get_cancelled_exc_class():
-        if threaded.leave():
-            lease.lingering = threaded.wait_ended
-        raise
+        except anyio.get_cancelled_exc_class():
+            if threaded.leave():
+                lease.lingering = threaded.wait_ended
+            raise
+        finally:
+            if lease.lingering is None:
+                limiter.release_on_behalf_of(threaded)
+        return result
 
 
 class _Threaded:
     """A call in a thread that whoever waits for it may leave before it has ended."""
 
-    def __init__(self, call: Callable[[], Any]) -> None:
+    def __init__(self, call: Callable[[], Any], limiter: anyio.CapacityLimiter) -> None:
         self._call = call
+        self._limiter = limiter
         self._lock = threading.Lock()
         self._state = "new"
         self._ended = anyio.Event()
@@ -262,7 +289,11 @@ class _Threaded:
             return (self._call(),)
         finally:
             if self._end() == "left":
-                self._wake(self._ended.set)
+                self._wake(self._end_late)
+
+    def _end_late(self) -> None:
+        self._limiter.release_on_behalf_of(self)
+        self._ended.set()
 
     def _end(self) -> str:
         """Note that the call has ended; return the state before."""

@@ -41,7 +41,8 @@ class Probe:
         return self.readiness is Readiness.READY
 
 
-Check = Callable[[], Awaitable[Any]]
+Check = Callable[[Callable[[], object]], Awaitable[Any]]
+"""Asks; calls what it is given when the check begins, for it may wait for a thread before that."""
 
 
 @attrs.frozen
@@ -53,9 +54,14 @@ class Prober:
     async def check(self, ask: Check) -> Probe:
         """Return what one check found."""
         value: Any = None
-        with anyio.move_on_after(self.timeout) as scope:
+        with anyio.CancelScope() as scope:
+
+            def begun() -> None:
+                if self.timeout is not None:
+                    scope.deadline = anyio.current_time() + self.timeout
+
             try:
-                value = await ask()
+                value = await ask(begun)
             except Exception as error:  # noqa: BLE001 - whatever a check raises is its answer
                 return Probe(Readiness.ERROR, failure=failure_of(error))
         if scope.cancelled_caught:
@@ -101,8 +107,8 @@ class WaitExecutor:
         config = lease.config
         path = str(config["probe"])
 
-        async def ask() -> Any:
-            return await self._functions.call(path, lease)
+        async def ask(begun: Callable[[], object]) -> Any:
+            return await self._functions.call(path, lease, begun)
 
         prober = Prober(config.get("timeout"))
         every = config.get("every")
