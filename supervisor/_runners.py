@@ -1,17 +1,22 @@
 """Standing runners: each takes attempts from a channel, one after another, to their end.
 
 A runner keeps one cancel scope for many attempts and replaces it only after it was used; spawning a
-task or entering a scope for each attempt would cost more than a small attempt itself.
+task or entering a scope for each attempt would cost more than a small attempt itself.  A runner
+ends with an attempt that may have left something behind in its task: a context variable, or on
+asyncio a timer that cancels the task later, which only one that waited has had the time to use.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import traceback
-from collections.abc import Callable, Sequence
-from contextvars import copy_context
-from typing import cast
+import types
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import suppress
+from contextvars import Context, copy_context
+from typing import Any, cast
 
 import anyio
 import attrs
@@ -35,6 +40,7 @@ class Job:
         slot: Whether it holds a slot of the engine.
         gone: Whether nothing of it runs any more.
         dispatched: Whether a runner has it, and so will report it.
+        waited: Whether it has let other tasks run before its end.
         reported: Whether the run actor has heard of the outcome.
     """
 
@@ -46,6 +52,7 @@ class Job:
     gone: bool = True
     stopped: bool = False
     dispatched: bool = False
+    waited: bool = False
     reported: bool = False
     scope: anyio.CancelScope | None = None
 
@@ -58,10 +65,12 @@ class Job:
 
 
 class Runners:
-    """As many standing runners as attempts ever ran at once."""
+    """As many standing runners as attempts ever ran at once, or fewer."""
 
     def __init__(self, task_group: TaskGroup) -> None:
         self._task_group = task_group
+        self._context = copy_context()
+        self._on_asyncio = anyio.get_cancelled_exc_class() is asyncio.CancelledError
         self._channel: Channel[Job] = Channel()
         self._idle = 0
         self._queued = 0
@@ -71,39 +80,43 @@ class Runners:
         for job in jobs:
             job.dispatched = True
         self._queued += len(jobs)
-        for _ in range(self._queued - self._idle):
-            self._spawn()
+        self._hire()
         self._channel.post_all(jobs)
 
     def dispatch(self, job: Job) -> None:
         """Hand an attempt to a runner; ``job.done(job)`` follows when it has ended."""
-        job.dispatched = True
-        self._queued += 1
-        if self._queued > self._idle:
-            self._spawn()
-        self._channel.post(job)
+        self.dispatch_all((job,))
+
+    def _hire(self) -> None:
+        for _ in range(self._queued - self._idle):
+            # In the engine's context, and not in that of whoever happens to need another runner.
+            self._context.run(self._spawn)
 
     def _spawn(self) -> None:
         self._idle += 1
         self._task_group.start_soon(self._serve, name="callboard runner")
 
     async def _serve(self) -> None:
+        task = asyncio.current_task() if self._on_asyncio else None
         try:
-            await self._work()
+            await self._work(task, copy_context())
         except anyio.get_cancelled_exc_class():
             if anyio.current_effective_deadline() == -math.inf:
                 raise
             # What an attempt left behind when it had ended: asyncio cancels tasks, not attempts.
             _log.warning("a function has cancelled its asyncio task after it had ended")
         self._idle -= 1
-        if self._queued > self._idle:
-            self._spawn()
+        self._hire()
+        if task is not None and task.cancelling():
+            # Not met here it would end this task, and with it the engine, as cancelled.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
 
-    async def _work(self) -> None:
-        """Take attempts; return when one has left something behind that the next must not see."""
-        context = copy_context()
-        while True:
-            job: Job | None = None
+    async def _work(self, task: asyncio.Task[Any] | None, context: Context) -> None:
+        """Take attempts; return when one may have left behind what the next must not see."""
+        job: Job | None = None
+        while job is None or not _may_leave_more(job, task, context):
+            job = None
             error: BaseException | None = None
             try:
                 with anyio.CancelScope() as scope:
@@ -114,8 +127,8 @@ class Runners:
                         self._idle -= 1
                         job.scope = scope
                         job.outcome = Halted() if job.stopped else await _attempt(job)
-                        await self._report(job)
-                        if copy_context() != context:
+                        self._report(job)
+                        if _may_leave_more(job, task, context):
                             return
             except (Exception, BaseExceptionGroup) as caught:
                 # A stopped attempt may raise its cancellation and an error in one group: the scope
@@ -126,21 +139,31 @@ class Runners:
             if job is not None and job.outcome is None:
                 note = _left_behind(job.lease)
                 job.outcome = Halted(note) if error is None else Failed(failure_of(error))
-                await self._report(job)
-                if copy_context() != context:
-                    return
+                self._report(job)
 
-    async def _report(self, job: Job) -> None:
+    def _report(self, job: Job) -> None:
+        self._idle += 1
         job.scope = None
         lingering = job.lease.lingering
         if lingering is not None:
             job.gone = False
-            job.done(job)
-            with anyio.CancelScope(shield=True):
-                await lingering()
-            job.gone = True
-        self._idle += 1
+            self._task_group.start_soon(_linger, job, lingering, name="callboard lingering")
         job.done(job)
+
+
+def _may_leave_more(job: Job, task: asyncio.Task[Any] | None, context: Context) -> bool:
+    """Whether something of an attempt that has ended may still be in the task it ran in."""
+    return (task is not None and (job.waited or task.cancelling() > 0)) or (
+        copy_context() != context
+    )
+
+
+async def _linger(job: Job, lingering: Callable[[], Awaitable[None]]) -> None:
+    """Report an attempt once more when what could not be stopped has ended."""
+    with anyio.CancelScope(shield=True):
+        await lingering()
+    job.gone = True
+    job.done(job)
 
 
 def _left_behind(lease: Lease) -> str | None:
@@ -151,7 +174,7 @@ def _left_behind(lease: Lease) -> str | None:
 
 async def _attempt(job: Job) -> Outcome:
     try:
-        return await job.executor.execute(job.lease)
+        return await _done(job)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the attempt that fails
         return Failed(failure_of(error))
     except anyio.get_cancelled_exc_class():
@@ -163,6 +186,24 @@ async def _attempt(job: Job) -> Outcome:
         raise
     except BaseException as error:  # noqa: BLE001 - such as the cancellation of another library
         return Failed(failure_of(error))
+
+
+@types.coroutine
+def _done(job: Job) -> Generator[Any, Any, Outcome]:
+    """Do an attempt, and note whether it waits."""
+    work = job.executor.execute(job.lease)
+    try:
+        awaited = work.send(None)
+        job.waited = True
+        while True:
+            try:
+                answer = yield awaited
+            except BaseException as error:  # noqa: BLE001 - all of it is for the attempt
+                awaited = work.throw(error)
+            else:
+                awaited = work.send(answer)
+    except StopIteration as ended:
+        return cast("Outcome", ended.value)
 
 
 def _ends_more(error: BaseException) -> bool:
