@@ -2,7 +2,8 @@
 
 It takes everything that is pending, of all runs, writes it in one transaction and answers after the
 commit.  That is what makes a durable commit affordable: the disk is asked once for all who wait.  A
-batch that fails is replayed run by run, so that only the guilty run is told.  Log lines ride on the
+batch that fails is replayed run by run, so that only the guilty run is told; what was handed in
+together stays together.  Log lines ride on the
 next commit.
 """
 
@@ -36,9 +37,9 @@ _log = logging.getLogger(__name__)
 
 @attrs.define(eq=False)
 class _Request:
-    """A transition to be written, and who is told what became of it: a function or a waiter."""
+    """Transitions to be written, and who is told what became of them: a function or a waiter."""
 
-    transition: Transition
+    transitions: Sequence[Transition]
     call: Reply | None = None
     known: bool = False
     error: Exception | None = None
@@ -99,22 +100,22 @@ class Storage:
 
     # ------------------------------------------------------------------ what others call
 
-    async def commit(self, transition: Transition) -> None:
-        """Have a transition written and return when it is committed.
+    async def commit(self, *transitions: Transition) -> None:
+        """Have transitions written, all of them or none, and return when they are committed.
 
         Raises:
-            Conflict: the run has another version or owner than the transition expects.
+            Conflict: a run has another version or owner than its transition expects.
             StoreError: it could not be written; nothing of it was.
         """
         if self._store_never_waits and not self._pending and not self._stopped:
             # In memory a group gains nothing, and its two task switches cost more than the commit.
             if self._lines:
                 await self._write_lines(self._take_lines())
-            await self._store.commit((transition,))
+            await self._store.commit(transitions)
             return
         while len(self._pending) >= self._pending_max and not self._stopped:
             await self._room.wait()
-        request = _Request(transition)
+        request = _Request(transitions)
         self._submit(request)
         if self._one_writes and len(self._pending) == 1 and not self._writing:
             await self._write_pending()
@@ -130,7 +131,7 @@ class Storage:
         """
         if len(self._pending) >= self._pending_max:
             raise anyio.WouldBlock
-        self._submit(_Request(transition, reply))
+        self._submit(_Request((transition,), reply))
         self._wake.set()
 
     def note(self, line: LogLine) -> None:
@@ -146,8 +147,8 @@ class Storage:
     def _submit(self, request: _Request) -> None:
         if self._stopped:
             raise StoreError(
-                f"the storage of this engine has stopped: run {request.transition.run!r} cannot be "
-                f"written; resume it with another engine"
+                f"the storage of this engine has stopped: run {request.transitions[0].run!r} "
+                f"cannot be written; resume it with another engine"
             )
         self._pending.append(request)
 
@@ -227,7 +228,7 @@ class Storage:
         """Write a batch, then answer everybody who waits for it."""
         self._crash(CrashPoint.BEFORE_COMMIT)
         try:
-            await self._store.commit([request.transition for request in requests], lines)
+            await self._store.commit(_all_of(requests), lines)
         except Exception as error:  # noqa: BLE001 - a user's store may raise anything
             await self._replay(requests, lines, error)
             return
@@ -244,7 +245,7 @@ class Storage:
             await self._write_lines(lines)
         by_run: dict[str, list[_Request]] = {}
         for request in requests:
-            by_run.setdefault(request.transition.run, []).append(request)
+            by_run.setdefault(request.transitions[0].run, []).append(request)
         for group in by_run.values():
             outcome = error if len(by_run) == 1 and not lines else await self._write_group(group)
             for request in group:
@@ -252,7 +253,7 @@ class Storage:
 
     async def _write_group(self, group: Sequence[_Request]) -> Exception | None:
         try:
-            await self._store.commit([request.transition for request in group])
+            await self._store.commit(_all_of(group))
         except Exception as error:  # noqa: BLE001 - a user's store may raise anything
             return error
         return None
@@ -262,3 +263,7 @@ class Storage:
             await self._store.commit((), lines)
         except Exception as error:  # noqa: BLE001 - a user's store may raise anything
             _log.warning("%d log lines could not be stored: %s", len(lines), error)
+
+
+def _all_of(requests: Sequence[_Request]) -> list[Transition]:
+    return [each for request in requests for each in request.transitions]

@@ -6,7 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import attrs
 
+from ..storage import Transition
 from ..workflow import (
     CallboardError,
     Command,
@@ -21,6 +23,7 @@ from ..workflow import (
 )
 from ._execution import Lease
 from ._remote import encode_command
+from ._rows import transition
 from ._stirring import NOTHING
 
 OWNER_SECONDS: Final = 5.0
@@ -133,22 +136,37 @@ def failure_run(run: str) -> str:
     return f"{run}.failure"
 
 
-async def prepare_end(tree: Tree, run: Run) -> None:
-    """Make sure that what follows the end of a run exists before the end is written down."""
+@attrs.frozen
+class Follower:
+    """The run that follows the end of another: begun, and written down together with that end."""
+
+    run: Run
+    written: Transition
+
+    def go(self, tree: Tree) -> None:
+        """Have it supervised: it is stored."""
+        tree.spawn(self.run, []).stored.set()
+
+
+async def follower_of(tree: Tree, run: Run) -> Follower | None:
+    """Return what is to follow the end of a run, if anything is that is not there yet."""
     bad = (RunState.FAILED, RunState.TIMED_OUT, RunState.PROMISE_BROKEN)
     if run.spec.failure_workflow is None or run.state not in bad:
-        return
-    follower = failure_run(run.id)
+        return None
+    name = failure_run(run.id)
     try:
-        if follower in tree.live or await tree.store.load(follower) is not None:
-            return
+        if name in tree.live or await tree.store.load(name) is not None:
+            return None
         spec = await tree.catalog.find(run.spec.failure_workflow, run.spec.folder)
         inputs = tree.catalog.check_inputs(spec, _known_inputs(spec, run))
-        await tree.start(spec, inputs, run_id=follower, parent=(run.id, None))
+        follower, events = tree.begin(spec, inputs, run_id=name, parent=(run.id, None))
     except StoreError:
         raise
     except Exception:
         tree.log.exception("the failure workflow of run %s cannot be started", run.id)
+        return None
+    now = tree.clock.wall()
+    return Follower(follower, transition(follower, events, tree.id, now, rows=tree.keeps_rows))
 
 
 def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:

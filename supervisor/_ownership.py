@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from ..workflow import Command, Event, Refused, Run, RunOwned, UnknownRun, UsageError, apply
-from ._children import prepare_end
+from ._children import Follower, follower_of
 from ._live import Live
 from ._rows import transition
 from ._run_actor import check_version
@@ -159,11 +159,10 @@ class Ownership:
             raise
         goes_on = not run.ended and tree.recovers and not tree.closing.is_set()
         try:
-            if run.ended:
-                await prepare_end(tree, run)
+            follower = await follower_of(tree, run) if run.ended else None
             if posted and not goes_on:
                 self._kept.add(run_id)
-            await self._write(run, events, release=not (goes_on or posted))
+            await self._write(run, events, follower, release=not (goes_on or posted))
         except Exception:
             # It is ours, and nobody works on it: others may take it up.
             self._kept.discard(run_id)
@@ -173,10 +172,16 @@ class Ownership:
             tree.spawn(run, []).stored.set()
         return goes_on
 
-    async def _write(self, run: Run, events: list[Event], *, release: bool) -> None:
+    async def _write(
+        self, run: Run, events: list[Event], follower: Follower | None = None, *, release: bool
+    ) -> None:
         tree = self._tree
         written = transition(run, events, tree.id, tree.clock.wall(), release=release)
-        await tree.storage.commit(written)
+        if follower is None:
+            await tree.storage.commit(written)
+        else:
+            await tree.storage.commit(written, follower.written)
+            follower.go(tree)
         tree.stirring.stir()
         if run.ended:
             tree.aside.pop(run.id, None)

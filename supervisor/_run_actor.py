@@ -42,7 +42,7 @@ from ..workflow import (
 )
 from ._beginning import start_ready
 from ._carry_on import carry_on
-from ._children import prepare_end
+from ._children import follower_of
 from ._ending import job_ended
 from ._messages import (
     Answered,
@@ -219,8 +219,7 @@ class RunActor:
         run, tree = self.run, self.tree
         now = tree.clock.wall()
         events, self.events = self.events, []
-        if run.ended:
-            await prepare_end(tree, run)
+        follower = await follower_of(tree, run) if run.ended else None
         if self._queued_timeouts:
             self.effects.extend(queued_timers(run, run.changed.values()))
         freed, self.pooling.freed = self.pooling.freed, []
@@ -243,7 +242,11 @@ class RunActor:
             written.receipts, self.receipts = self.receipts, []
             written.lines, self.lines = self.lines, []
         try:
-            await tree.storage.commit(written)
+            if follower is None:
+                await tree.storage.commit(written)
+            else:
+                await tree.storage.commit(written, follower.written)
+                follower.go(tree)
         except Exception:
             self.pooling.freed = freed
             raise

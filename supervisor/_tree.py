@@ -301,6 +301,31 @@ class Tree(Lifetime):
             raise UsageError("the engine is closing: it starts nothing more")
         if run_id is not None and parent is None:
             check_id("the id of a run", run_id)
+        run, events = self.begin(spec, inputs, run_id=run_id, topic=topic, job=job, parent=parent)
+        live = self.spawn(run, events)
+        await finish_waiting(live.stored.wait)
+        if run.id not in self.aside and live.failure is not None:
+            if isinstance(live.failure.__cause__, Conflict):
+                raise RunExists(run.id) from live.failure
+            raise live.failure
+        return live
+
+    def begin(
+        self,
+        spec: WorkflowSpec,
+        inputs: Any,
+        *,
+        run_id: str | None,
+        topic: str | None = None,
+        job: str | None = None,
+        parent: tuple[str, str | None] | None,
+    ) -> tuple[Run, list[Event]]:
+        """Return a run that begins, and what is to be stored of it.
+
+        Raises:
+            RunExists: the id is taken, as far as that is known here.
+            DefinitionError: the definition cannot be run.
+        """
         now = self.clock.wall()
         created = ev.RunCreated(
             at=now,
@@ -321,13 +346,7 @@ class Tree(Lifetime):
             raise DefinitionError([f"workflow {spec.name!r} has a cycle: {error}"]) from error
         except Refused as error:
             raise DefinitionError([str(error)]) from error
-        live = self.spawn(run, events)
-        await finish_waiting(live.stored.wait)
-        if created.run not in self.aside and live.failure is not None:
-            if isinstance(live.failure.__cause__, Conflict):
-                raise RunExists(created.run) from live.failure
-            raise live.failure
-        return live
+        return run, events
 
     def spawn(self, run: Run, first: list[Event]) -> Live:
         """Have an actor supervise a run, beginning with what is not stored of it yet."""

@@ -214,3 +214,50 @@ async def test_a_pool_slot_of_a_run_that_is_set_aside_is_free_at_once(
         assert (await waiting.result()).state == "succeeded"
         assert anyio.current_time() - began < 10
         faulty.heal()
+
+
+class TakesNoEnd(testing.FaultyStore):
+    """Refuses what holds the end of a run that failed, as long as it is told to."""
+
+    refuses = True
+
+    async def commit(self, transitions: Any, lines: Any = ()) -> None:
+        if self.refuses and any(each.row.state == "failed" for each in transitions):
+            raise cb.StoreError("store x: no room is left; free some")
+        await super().commit(transitions, lines)
+
+
+async def test_a_failure_workflow_does_not_begin_before_the_failure_is_stored(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = TakesNoEnd(new_store())
+    script = testing.Script({"a": [testing.fail(), testing.succeed(1)]}, default=testing.succeed(1))
+    tidy = flow(task("tidy"), name="tidy")
+    async with opens(store, executors=script.executors(), workflows=[tidy]) as engine:
+        handle = await engine.start(flow(task("a"), failure_workflow="tidy"), run_id="the-run")
+        with pytest.raises(cb.StoreError):
+            await handle.result()
+        await anyio.sleep(1)
+        assert [row.run for row in await engine.runs()] == ["the-run"]
+        again = await (await engine.resume("the-run")).result()
+        assert again.state == "succeeded"
+        assert [row.run for row in await engine.runs()] == ["the-run"]
+    assert script.order == ["a", "a"]
+
+
+async def test_a_failure_and_its_failure_workflow_are_stored_together(
+    opens: Opens, new_store: NewStore
+) -> None:
+    store = TakesNoEnd(new_store())
+    script = testing.Script({"a": testing.fail()}, default=testing.succeed(1))
+    tidy = flow(task("tidy"), name="tidy")
+    async with opens(store, executors=script.executors(), workflows=[tidy]) as engine:
+        handle = await engine.start(flow(task("a"), failure_workflow="tidy"), run_id="the-run")
+        with pytest.raises(cb.StoreError):
+            await handle.result()
+        store.refuses = False
+        again = await (await engine.resume("the-run")).result()
+        assert again.state == "failed"
+        follower = await (await engine.get("the-run.failure")).result()
+        assert follower.state == "succeeded"
+    assert script.order == ["a", "a", "tidy"]
