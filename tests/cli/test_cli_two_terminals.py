@@ -180,6 +180,26 @@ def test_the_second_signal_stops_at_once(
     assert cli("cancel", first.run).code == 0
 
 
+def test_a_failure_workflow_is_carried_on_with_the_run_that_failed(
+    cli: Cli, terminal: Start, held: str
+) -> None:
+    Path("fails.yaml").write_text(
+        f"failure_workflow: {held}\ntasks: [{{name: A, shell: 'exit 1'}}]"
+    )
+    first = terminal("run", "fails.yaml", "--run-id", "r1")
+    first.expect("its failure workflow runs as r1.failure")
+    first.process.kill()
+    first.end()
+    second = terminal("resume", "r1")
+    second.expect("run r1.failure of flow")
+    open_gate()
+    done = second.end()
+    assert done.code == 1
+    assert "run r1 of fails failed" in done.out
+    assert "run r1.failure of flow succeeded" in done.out
+    assert "r1.failure" not in cli("resume", "r1").err
+
+
 def test_what_is_said_to_a_run_that_nobody_runs_is_recorded(
     cli: Cli, terminal: Start, held: str
 ) -> None:

@@ -131,8 +131,12 @@ def _inputs(workflow: Workflow | WorkflowSpec, texts: Sequence[str]) -> dict[str
 
 
 async def _resume(session: Session, name: str) -> None:
+    """Take up a run; of one that has ended, what follows its failure, if nobody runs that."""
     let_import((await session.engine.tree.load(name)).spec.folder)
-    session.add(await session.engine.resume(name))
+    handle = await session.engine.resume(name)
+    session.add(handle)
+    if handle.live is None and failure_run(name) in await session.engine.store.unowned():
+        await _resume(session, failure_run(name))
 
 
 async def _resume_all(session: Session) -> None:
