@@ -10,6 +10,7 @@ import attrs
 
 from ..storage import Transition
 from ..workflow import (
+    FAILURE_INPUTS,
     CallboardError,
     Command,
     Failure,
@@ -171,5 +172,5 @@ async def follower_of(tree: Tree, run: Run) -> Follower | None:
 
 def _known_inputs(spec: WorkflowSpec, run: Run) -> dict[str, Any]:
     """Return what a failure workflow is told, as far as it declares it."""
-    told = {"run": run.id, "workflow": run.spec.name, "state": str(run.state), "reason": run.reason}
-    return {name: value for name, value in told.items() if name in spec.inputs}
+    told = zip(FAILURE_INPUTS, (run.id, run.spec.name, str(run.state), run.reason), strict=True)
+    return {name: value for name, value in told if name in spec.inputs}

@@ -8,6 +8,7 @@ from ._deciding import Deciding as Deciding
 from ._definition import (
     DEFAULT_OPTIONS as DEFAULT_OPTIONS,
     ERROR_KINDS as ERROR_KINDS,
+    FAILURE_INPUTS as FAILURE_INPUTS,
     KINDS as KINDS,
     Failure as Failure,
     HoleSpec as HoleSpec,

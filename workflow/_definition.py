@@ -28,6 +28,9 @@ KINDS: Final = (
 )
 """The ways of doing a task; ``step`` is a task that says only its name."""
 
+FAILURE_INPUTS: Final = ("run", "workflow", "state", "reason")
+"""What a failure workflow is told of the run that it follows, as far as it declares it."""
+
 ERROR_KINDS: Final = (
     "error",
     "exit",

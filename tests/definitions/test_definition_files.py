@@ -297,6 +297,24 @@ def test_a_child_workflow_is_checked_with_its_parent(tmp_path: Path) -> None:
     assert 'input "amount" of workflow "child" is missing' in second
 
 
+def test_a_failure_workflow_is_told_of_the_run_and_nothing_else(tmp_path: Path) -> None:
+    """It may leave out what it is told, and must not need more."""
+    write(
+        tmp_path,
+        main="failure_workflow: tidy.yaml\ntasks: []",
+        tidy="inputs: {run: {type: string}, more: {default: 1}}\ntasks: []",
+    )
+    assert load_file(tmp_path / "main.yaml").failure_workflow == "tidy.yaml"
+    write(tmp_path, tidy="tasks: []")
+    assert load_file(tmp_path / "main.yaml").failure_workflow == "tidy.yaml"
+    write(tmp_path, tidy="inputs: {amount: {type: number}}\ntasks: []")
+    with pytest.raises(DefinitionError, match="told only run, workflow, state, reason"):
+        load_file(tmp_path / "main.yaml")
+    write(tmp_path, tidy="inputs: {state: {type: integer}}\ntasks: []")
+    with pytest.raises(DefinitionError, match=r'"state" .* declared as integer.* told a string'):
+        load_file(tmp_path / "main.yaml")
+
+
 def test_workflow_files_that_start_each_other_are_refused(tmp_path: Path) -> None:
     """A cycle of files is named whole; two uses of one file are none."""
     write(

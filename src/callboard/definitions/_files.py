@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ..workflow import DefinitionError, WorkflowSpec
+from ..workflow import FAILURE_INPUTS, DefinitionError, WorkflowSpec
 from ._drafts import Draft
 from ._nodes import Mapping, shorten
 from ._problems import Place, Problems
@@ -40,7 +40,10 @@ def check_files(built: _Built, problems: Problems, folder: Path, load: Load) -> 
     cleanup = built.spec.failure_workflow
     if cleanup is not None:
         line = built.node.lines["failure_workflow"]
-        _check_workflow(folder, cleanup, Place(problems, "failure_workflow"), line, load)
+        place = Place(problems, "failure_workflow")
+        follower = _check_workflow(folder, cleanup, place, line, load)
+        if follower is not None:
+            _check_told(follower, place, line)
 
 
 def _check_exists(folder: Path, target: str, place: Place, line: int) -> bool:
@@ -85,3 +88,21 @@ def _check_given(draft: Draft, child: WorkflowSpec, problems: Problems) -> None:
     for name, declared in child.inputs.items():
         if declared.required and name not in given:
             place.report(line, f'input "{name}" of workflow "{child.name}" is missing')
+
+
+def _check_told(follower: WorkflowSpec, place: Place, line: int) -> None:
+    told = ", ".join(FAILURE_INPUTS)
+    for name, declared in follower.inputs.items():
+        if name in FAILURE_INPUTS:
+            if declared.type not in ("string", "any"):
+                place.report(
+                    line,
+                    f'the input "{name}" of workflow "{follower.name}" is declared as '
+                    f"{declared.type}, and after a failure it is told a string",
+                )
+        elif declared.required:
+            place.report(
+                line,
+                f'workflow "{follower.name}" needs the input "{shorten(name)}", and after a '
+                f"failure it is told only {told}; give the input a default",
+            )
