@@ -141,7 +141,7 @@ async def test_a_block_that_is_left_without_a_word_gives_the_task_back(served: S
             assert lease is not None
         assert (await client.task(run, "open")).state == "ready"
         with pytest.raises(ZeroDivisionError):
-            await _fail_in_a_claim(client)
+            await _fail_in_a_claim(client, ZeroDivisionError("oh"))
         task = await client.task(run, "open")
         assert task.state == "failed"
         assert task.error is not None
@@ -150,9 +150,25 @@ async def test_a_block_that_is_left_without_a_word_gives_the_task_back(served: S
             assert lease is None
 
 
-async def _fail_in_a_claim(client: Client) -> None:
+async def _fail_in_a_claim(client: Client, error: Exception) -> None:
     async with client.claim("Open"):
-        raise ZeroDivisionError("oh")
+        raise error
+
+
+async def test_what_is_no_unicode_can_be_told_of_a_claim(served: Served) -> None:
+    async with served() as client:
+        run = (await client.start("demo")).run
+        async with client.claim("Open") as lease:
+            assert lease is not None
+            await lease.log("opening caf\udce9.txt")
+            await lease.progress(0.5, "reading caf\udce9.txt")
+        with pytest.raises(FileNotFoundError):
+            await _fail_in_a_claim(client, FileNotFoundError("caf\udce9.txt"))
+        error = (await client.task(run, "open")).error
+        assert error is not None
+        assert error.message == r"FileNotFoundError: caf\udce9.txt"
+        lines = [each.text async for each in client.logs(run)]
+        assert lines == [r"opening caf\udce9.txt", r"reading caf\udce9.txt"]
 
 
 async def test_a_task_that_is_cancelled_cancels_the_block(served: Served) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from anyio.lowlevel import checkpoint
 
 from ..workflow import CallboardError, InternalError, StaleFence
+from ..workflow._texts import storable
 from ._errors import refusal_of
 from ._http import Http, value_of
 from ._records import LeaseRecord
@@ -108,7 +109,7 @@ class Speaker:
     ) -> list[dict[str, Any]]:
         self._seq += 1
         said_at = anyio.current_time()
-        content = msgspec.json.encode({"seq": self._seq, "commands": commands})
+        content = msgspec.json.encode({"seq": self._seq, "commands": list(map(_told, commands))})
         try:
             response = await self._http.call(
                 "POST",
@@ -200,3 +201,9 @@ class Speaker:
 
     def _unrenewed(self, why: str) -> StaleFence:
         return StaleFence(f"the lease of {self._seconds:g} s could not be renewed: {why}")
+
+
+def _told(command: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a command whose message, which may name a file, is Unicode."""
+    message = command.get("message")
+    return {**command, "message": storable(message)} if isinstance(message, str) else command
