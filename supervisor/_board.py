@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable, Collection, Sequence
 from heapq import merge
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import attrs
@@ -16,7 +16,11 @@ from ..workflow import Command, Creation, Refused, StaleFence, Task, TaskState, 
 from ._clock import Clock
 from ._execution import Lease
 from ._messages import Note, Signed
+from ._pooling import take_slot
 from ._timers import Shared, Timers
+
+SLOTS_SECONDS: Final = 1.0
+"""How often who waits looks for a slot of a pool that was given back by another engine."""
 
 if TYPE_CHECKING:
     from ._run_actor import RunActor
@@ -35,6 +39,11 @@ class Offer:
     def rank(self) -> tuple[int, int]:
         """What stands further in front is smaller: by priority, then by age."""
         return (-self.lease.spec.options.priority, self.age)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether it needs a slot of a pool."""
+        return self.lease.spec.options.pool is not None
 
     @property
     def open(self) -> bool:
@@ -187,6 +196,7 @@ class Board:
             while True:
                 changed = self._changed
                 tried: set[Offer] = set()
+                lacking = False
                 while (offer := self._next(wanted, tried)) is not None:
                     tried.add(offer)
                     claim: Claim | None = None
@@ -194,10 +204,29 @@ class Board:
                         claim = await self._try(offer, worker, seconds)
                     if claim is not None:
                         return claim
-                await changed.wait()
+                    lacking = lacking or (offer.pooled and offer.open)
+                with anyio.move_on_after(SLOTS_SECONDS if lacking else None):
+                    await changed.wait()
         return None
 
     async def _try(self, offer: Offer, worker: str, seconds: float) -> Claim | None:
+        """Claim a task, with a slot of its pool if it is of one; None if that cannot be."""
+        if not offer.pooled:
+            return await self._begin(offer, worker, seconds)
+        actor, task, pools = offer.actor, offer.task, offer.actor.tree.pools
+        slot = await take_slot(actor, task)
+        if slot is None:
+            return None
+        try:
+            claim = await self._begin(offer, worker, seconds)
+        except BaseException:
+            pools.give_back([slot])
+            raise
+        if claim is None or not actor.pooling.claimed(task, claim.lease.fence, slot):
+            pools.give_back([slot])
+        return claim
+
+    async def _begin(self, offer: Offer, worker: str, seconds: float) -> Claim | None:
         lease = offer.lease
         key = (lease.run, lease.task)
         if self._offers.get(key) is not offer or not offer.open:

@@ -43,6 +43,7 @@ def _adopt(actor: RunActor, task: Task, fence: str) -> None:
     else:
         seconds = UNSAID_SECONDS if task.lease is None else task.lease
         actor.tree.board.adopt(actor, lease, task.worker or "?", seconds)
+        actor.pooling.adopt(task, fence)
 
 
 def _tend(actor: RunActor, task: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from bisect import insort
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -14,6 +15,7 @@ from ..storage import PoolLease, Store
 from ._messages import PoolGranted
 
 _RETRY_SECONDS: Final = 1.0
+_NO_LIMIT: Final = 1_000_000_000
 
 DEAD_SECONDS: Final = 5.0
 """How often who waits looks for slots of engines that died: nobody tells of that."""
@@ -23,7 +25,7 @@ _log = logging.getLogger("callboard")
 
 @attrs.define(eq=False)
 class _Wish:
-    rank: tuple[int, int]
+    rank: tuple[float, int]
     lease: PoolLease
     limit: int
     tell: Callable[[PoolGranted], bool]
@@ -55,12 +57,43 @@ class Pools:
         tell: Callable[[PoolGranted], bool],
     ) -> None:
         """Get in line for a slot; ``tell`` hears of it, and returns whether somebody listened."""
-        known = self._limits.get(lease.pool)
-        allowed = min(each for each in (limit, known, 1_000_000_000) if each is not None)
-        self._age += 1
-        wish = _Wish((-priority, self._age), lease, allowed, tell)
+        self._wish((-priority, self._next_age()), lease, self._allowed(lease.pool, limit), tell)
+
+    def _wish(
+        self,
+        rank: tuple[float, int],
+        lease: PoolLease,
+        allowed: int,
+        tell: Callable[[PoolGranted], bool],
+    ) -> None:
+        wish = _Wish(rank, lease, allowed, tell)
         insort(self._wishes.setdefault(lease.pool, []), wish, key=lambda each: each.rank)
         self._wake.set()
+
+    def _next_age(self) -> int:
+        self._age += 1
+        return self._age
+
+    def _allowed(self, pool: str, limit: int | None) -> int:
+        known = self._limits.get(pool)
+        return min(each for each in (limit, known, _NO_LIMIT) if each is not None)
+
+    def take_back(self, lease: PoolLease, tell: Callable[[PoolGranted], bool]) -> None:
+        """Get a slot again, free or not, for work that goes on though its engine died."""
+        self._wish((-math.inf, self._next_age()), lease, _NO_LIMIT, tell)
+
+    async def take(self, lease: PoolLease, limit: int | None) -> bool:
+        """Take a slot if one is free now, without getting in line.
+
+        Raises:
+            StoreError: that cannot be known now.
+        """
+        try:
+            return await self._store.lease_pool(lease, self._allowed(lease.pool, limit))
+        except BaseException:
+            # Perhaps it was granted all the same: giving back too much does no harm.
+            self.give_back([lease.fence])
+            raise
 
     def look(self) -> None:
         """Try again what was not granted: somebody else may have returned a slot."""

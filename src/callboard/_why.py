@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import attrs
@@ -82,11 +83,14 @@ async def _why_ready(
 ) -> Reason:
     assert reason.task is not None
     task = run.tasks[reason.task]
-    if task.spec.kind in _BY_OTHERS:
-        return _because(reason, "board", "it is offered on the board and nobody has claimed it")
-    pool = task.spec.options.pool
+    by_others, pool = task.spec.kind in _BY_OTHERS, task.spec.options.pool
     if pool is not None and (leases := await store.pool_leases(pool)):
-        return _because(reason, "pool", f"pool {pool!r} is held by {_leases(leases)}", leases)
+        # An engine may have a limit of its own, which only its own tasks are known to have met.
+        limit = run.spec.pools.get(pool, math.inf if by_others else 1)
+        if len(leases) >= limit:
+            return _because(reason, "pool", f"pool {pool!r} is held by {_leases(leases)}", leases)
+    if by_others:
+        return _because(reason, "board", "it is offered on the board and nobody has claimed it")
     if blocked is not None:
         return _because(reason, "blocked", blocked)
     return await _without_slot(store, run, reason, engine)
