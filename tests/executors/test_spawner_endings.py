@@ -122,6 +122,34 @@ async def test_what_a_process_left_behind_ends_before_its_end_is_reported(spawne
         assert below(helper_of(spawner)) == []
 
 
+LEAVES_ONE_IN_ITS_EXECVE = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    os.execv("/bin/sleep", ["sleep", "60"])
+until = time.perf_counter() + int(sys.argv[1]) * 3e-5
+while time.perf_counter() < until:
+    pass
+os._exit(0)
+"""
+
+
+async def test_what_is_in_an_execve_as_its_attempt_ends_is_found(spawner: Spawner) -> None:
+    """It has no environment just then: whose it is cannot be read for a moment."""
+
+    async def leave_some(number: int) -> None:
+        for spin in range(number, 240, 2):
+            program = [sys.executable, "-S", "-E", "-c", LEAVES_ONE_IN_ITS_EXECVE, str(spin % 60)]
+            command = Command(argv=program, run="r", attempt=f"a{spin}")
+            async with await spawner.start(command) as process:
+                await process.wait()
+
+    async with anyio.create_task_group() as group:
+        for number in range(2):
+            group.start_soon(leave_some, number)
+    assert below(helper_of(spawner)) == []
+
+
 async def test_a_killed_process_takes_everything_with_it(spawner: Spawner) -> None:
     async with await started(spawner, bash(BROOD + "read line")) as process:
         await eventually(lambda: len(sleepers(helper_of(spawner))) == BROOD_SLEEPERS)

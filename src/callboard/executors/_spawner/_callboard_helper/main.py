@@ -20,6 +20,7 @@ _ENDING_POLL_MS = 50
 _SWEEP_SECONDS = 10.0
 _SWEEP_PAUSE_SECONDS = 0.005
 _READ_BYTES = 1 << 16
+_STDERR = 2
 
 
 class Attempt:
@@ -226,7 +227,7 @@ class Helper:
             attempt = self._by_pid.get(os.getsid(pid))
             if attempt is not None:
                 return attempt
-        for entry in procfs.environment(pid):
+        for entry in procfs.settled_environment(pid):
             if entry in self._by_entry:
                 return self._by_entry[entry]
         return None
@@ -322,8 +323,10 @@ def main(engine_id: str, engine_pid: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # The engine stops its tasks in its own order when it is told to end, and needs us for that.
         signal.signal(number, signal.SIG_IGN)
+    # Whoever started the engine may have closed these: no descriptor of ours may take their place.
+    while (null := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
     control = socket.socket(fileno=os.dup(0))
-    null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     os.close(null)

@@ -21,6 +21,8 @@ RUN = "CALLBOARD_RUN"
 
 _SWEEP_SECONDS = 5.0
 _SWEEP_PAUSE_SECONDS = 0.005
+_EXECVE_SECONDS = 0.05
+_EXECVE_PAUSE_SECONDS = 0.001
 
 
 def mark(name: str, value: str) -> bytes:
@@ -56,6 +58,19 @@ def all_pids() -> list[int]:
 def environment(pid: int) -> list[bytes]:
     """Return the entries of a process's environment."""
     return read(f"/proc/{pid}/environ").split(b"\0")
+
+
+def settled_environment(pid: int) -> list[bytes]:
+    """Return the entries of the environment of a process, also of one that is in an ``execve``.
+
+    It has none for a moment then, and must not be taken for one that has emptied it.
+    """
+    entries = environment(pid)
+    deadline = time.monotonic() + _EXECVE_SECONDS
+    while entries == [b""] and _runs(pid) and time.monotonic() < deadline:
+        time.sleep(_EXECVE_PAUSE_SECONDS)
+        entries = environment(pid)
+    return entries
 
 
 def children(pid: int) -> list[int]:
