@@ -364,3 +364,9 @@ def test_heavy_libraries_load_only_when_needed() -> None:
         "loads('tasks: []')\nassert 'celpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_nul_stands_in_no_text(tmp_path: Path) -> None:
+    write(tmp_path, main='tasks: [{name: a, shell: "x", cwd: "a\\0b"}]')
+    with pytest.raises(DefinitionError, match="NUL stands in none"):
+        load_file(tmp_path / "main.yaml")

@@ -50,6 +50,8 @@ class Text:
             return place.report(node.line, f"this must be {self.what}, not {describe(node)}")
         if not self.empty and (node.value is None or not node.raw.strip()):
             return place.report(node.line, f"this must be {self.what}, not nothing")
+        if "\0" in node.raw:
+            return place.report(node.line, f"this must be {self.what}, and NUL stands in none")
         holds = "${{" in node.raw
         if holds and not self.expressions:
             return place.report(node.line, "no expression (${{ … }}) is allowed here")
