@@ -12,6 +12,7 @@ from ._execution import (
     Failed as Failed,
     Halted as Halted,
     Lease as Lease,
+    Lost as Lost,
     NoExecutor as NoExecutor,
     NotDone as NotDone,
     Outcome as Outcome,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from ..workflow import Command, Refused, commands as c
-from ._execution import Done, Failed, Halted, NotDone, Suspended
+from ._execution import Done, Failed, Halted, Lost, NotDone, Suspended
 from ._runners import Job, failure_of
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def _command(job: Job) -> Command:
             return c.Fail(task=task, fence=fence, failure=failure)
         case Suspended(wait=wait):
             return c.Suspend(task=task, fence=fence, wait=wait)
+        case Lost(reason=reason):
+            return c.Lose(task=task, fence=fence, reason=reason)
         case Halted(note=note):
             return c.Stopped(task=task, fence=fence, note=note)
         case None:

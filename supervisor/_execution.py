@@ -39,13 +39,20 @@ class Suspended:
 
 
 @attrs.frozen
+class Lost:
+    """Whoever did the work died under it, and nothing of the work goes on."""
+
+    reason: str
+
+
+@attrs.frozen
 class Halted:
     """The work was stopped; ``note`` tells what could not be stopped."""
 
     note: str | None = None
 
 
-Outcome: TypeAlias = Done | NotDone | Failed | Suspended | Halted
+Outcome: TypeAlias = Done | NotDone | Failed | Suspended | Lost | Halted
 
 
 @attrs.frozen

@@ -12,8 +12,8 @@ import attrs
 from .._creations import creations_of, reply_of
 from ..actors import ActorStopped
 from ..actors._busy import busy, not_busy
-from ..supervisor import Done, Failed, Lease, NotDone, Outcome, Suspended
-from ..workflow import ERROR_KINDS, Failure, PromiseBroken, Refused, Wait
+from ..supervisor import Done, Failed, Lease, Lost, NotDone, Outcome, Suspended
+from ..workflow import ERROR_KINDS, Failure, PromiseBroken, Refused, UsageError, Wait
 from ._processes import LineLog, Output, command_for, exit_failure, keep_lines, stop_process
 from ._protocol import (
     BadOutput,
@@ -46,14 +46,15 @@ class PythonExecutor:
         """Start one process and talk with it until its attempt is over."""
         try:
             process = await self._spawner.start(command_for(lease, python=_target(lease)))
-        except StartFailed as error:
-            return Failed(Failure(kind=error.kind, message=str(error)))
-        try:
             async with process:
                 with busy():
                     return await _Conversation(lease, process).hold()
+        except StartFailed as error:
+            return Failed(Failure(kind=error.kind, message=str(error)))
+        except UsageError as error:
+            return Failed(Failure(kind="config", message=str(error)))
         except ProcessLost as error:
-            return Failed(Failure(kind="lost", message=str(error)))
+            return Lost(str(error))
 
 
 def _target(lease: Lease) -> str:
@@ -72,6 +73,8 @@ class _Conversation:
     stderr: Output = attrs.field(factory=lambda: Output(_STDERR_TAIL, last=True))
     ended: Exit | None = None
     lost: ProcessLost | None = None
+    _telling: anyio.Lock = attrs.field(factory=anyio.Lock)
+    _half_told: bool = False
 
     async def hold(self) -> Outcome:
         """Talk until the process has ended, and return what came of it."""
@@ -92,10 +95,12 @@ class _Conversation:
 
     async def _stop(self) -> None:
         """Tell the process to end, and end it; one that reads nothing may not even be told."""
-        grace = self.lease.stop.grace
-        with not_busy(), anyio.move_on_after(grace, shield=True) as telling:
-            await self._tell(encode_cancel())
-        await stop_process(self.process, self.lease, told=not telling.cancelled_caught)
+        told = False
+        try:
+            with not_busy(), anyio.move_on_after(self.lease.stop.grace, shield=True):
+                told = await self._tell(encode_cancel())
+        finally:
+            await stop_process(self.process, self.lease, told=told)
 
     def _start_line(self) -> bytes:
         lease = self.lease
@@ -132,11 +137,18 @@ class _Conversation:
             self.lost = lost
         scope.cancel()
 
-    async def _tell(self, line: bytes) -> None:
-        try:
-            await self.process.stdin.write(line)
-        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return  # It listens no more; its exit tells the rest.
+    async def _tell(self, line: bytes) -> bool:
+        """Write one line, after those that are being written; return whether it was told."""
+        async with self._telling:
+            if self._half_told:
+                return False  # It would end the line that was cut short.
+            self._half_told = True
+            try:
+                await self.process.stdin.write(line)
+            except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                return False  # It listens no more; its exit tells the rest.
+            self._half_told = False
+            return True
 
     async def _read(self) -> None:
         """Read stdout to its end, also while the process is being stopped."""

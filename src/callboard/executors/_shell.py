@@ -9,8 +9,8 @@ from typing import Any, cast
 import anyio
 
 from ..actors._busy import busy
-from ..supervisor import Done, Failed, Lease, Outcome
-from ..workflow import Failure
+from ..supervisor import Done, Failed, Lease, Lost, Outcome
+from ..workflow import Failure, UsageError
 from ._processes import Output, command_for, exit_failure, keep_lines, stop_process
 from ._spawner import Exit, Process, ProcessLost, Spawner, StartFailed
 
@@ -32,19 +32,20 @@ class ShellExecutor:
         """Run one program to its end."""
         said = lease.config["shell"]
         argv = ["/bin/sh", "-c", said] if isinstance(said, str) else [_text(each) for each in said]
+        stdout, stderr = Output(STDOUT_KEPT), Output(_TAIL, last=True)
         try:
             process = await self._spawner.start(
                 command_for(lease, argv=argv, variables=variables(lease.inputs))
             )
-        except StartFailed as error:
-            return Failed(Failure(kind=error.kind, message=str(error)))
-        stdout, stderr = Output(STDOUT_KEPT), Output(_TAIL, last=True)
-        try:
             async with process:
                 with busy():
                     ended = await self._watch(process, lease, stdout, stderr)
+        except StartFailed as error:
+            return Failed(Failure(kind=error.kind, message=str(error)))
+        except UsageError as error:
+            return Failed(Failure(kind="config", message=str(error)))
         except ProcessLost as error:
-            return Failed(Failure(kind="lost", message=str(error)))
+            return Lost(str(error))
         return _outcome(ended, lease.mask(stdout.text()), lease.mask(stderr.text()))
 
     async def _watch(self, process: Process, lease: Lease, stdout: Output, stderr: Output) -> Exit:

@@ -18,6 +18,7 @@ from ..supervisor import (
     Failed,
     Halted,
     Lease,
+    Lost,
     NotDone,
     Outcome,
     Suspended,
@@ -199,6 +200,8 @@ def _last_word(outcome: Outcome) -> Json:
             return {"type": "pause", "message": wait.message}
         case Suspended(wait=wait):
             return {"type": "wait", "input": wait.schema, "message": wait.message}
+        case Lost(reason=reason):
+            return _failed(Failure(kind="lost", message=reason))
         case Halted():
             return {"type": "release"}
 
