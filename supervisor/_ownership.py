@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from ..workflow import Command, Event, Refused, Run, RunOwned, UnknownRun, UsageError, apply
+from ..workflow import (
+    CallboardError,
+    Command,
+    Event,
+    Refused,
+    Run,
+    RunOwned,
+    UnknownRun,
+    UsageError,
+    apply,
+)
 from ._children import Follower, follower_of
 from ._live import Live
 from ._rows import transition
@@ -91,6 +101,8 @@ class Ownership:
                     taken.append(run_id)
             except (RunOwned, UnknownRun, UsageError) as lost:
                 self._tree.log.info("%s", lost)
+            except CallboardError as error:
+                self._tree.log.error("run %s cannot be taken up: %s", run_id, error)  # noqa: TRY400
             except Exception:
                 self._tree.log.exception("run %s cannot be taken up", run_id)
         return taken

@@ -293,12 +293,14 @@ class Tree(Lifetime):
 
         Raises:
             RunExists: the id is taken.
-            UsageError: the engine is closing, or the id is none that a run can have.
+            UsageError: the engine is not open, or the id is none that a run can have.
             DefinitionError: the definition cannot be run.
             StoreError: it cannot be stored.
         """
         if self.closing.is_set() and parent is None:
             raise UsageError("the engine is closing: it starts nothing more")
+        if not self._up.is_set():
+            raise UsageError("the engine is not open: start runs inside `async with engine:`")
         if run_id is not None and parent is None:
             check_id("the id of a run", run_id)
         run, events = self.begin(spec, inputs, run_id=run_id, topic=topic, job=job, parent=parent)

@@ -1,5 +1,8 @@
 """What a workflow is before it runs: plain, immutable data, whichever door it came through."""
 
+# The calls in the classes return attrs fields.
+# ruff: noqa: RUF009
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -7,6 +10,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from . import _option_checks as option
 from ._texts import storable
 
 OnFailure = Literal["stop", "drain", "skip_downstream", "allow_partial"]
@@ -68,46 +72,46 @@ class Retry:
         on: Error kinds, or names of exception classes, that are retried.
     """
 
-    times: int = 0
-    backoff: Backoff = "exponential"
-    delay: float = 1.0
-    increment: float = 1.0
-    cap: float = 300.0
-    jitter: bool = True
-    max_elapsed: float | None = None
-    on: tuple[str, ...] = ("error", "exit", "timeout")
+    times: int = option.whole(0, least=0)
+    backoff: Backoff = option.word("exponential", "linear", "fixed")
+    delay: float = option.seconds(1.0)
+    increment: float = option.seconds(1.0)
+    cap: float = option.seconds(300.0)
+    jitter: bool = option.flag(default=True)
+    max_elapsed: float | None = option.seconds(None)
+    on: tuple[str, ...] = option.texts(("error", "exit", "timeout"))
 
 
 @attrs.frozen(kw_only=True)
 class Timeouts:
     """Limits in seconds on one attempt, on all attempts together, and on the time spent ready."""
 
-    attempt: float | None = None
-    total: float | None = None
-    queued: float | None = None
+    attempt: float | None = option.seconds(None)
+    total: float | None = option.seconds(None)
+    queued: float | None = option.seconds(None)
 
 
 @attrs.frozen(kw_only=True)
 class Stop:
     """How an attempt is stopped: told, terminated ``grace`` seconds later, then killed."""
 
-    grace: float = 10.0
-    term: float = 5.0
+    grace: float = option.seconds(10.0)
+    term: float = option.seconds(5.0)
 
 
 @attrs.frozen(kw_only=True)
 class TaskOptions:
     """How a task is supervised; most tasks share one object with the defaults."""
 
-    retry: Retry | None = None
-    timeout: Timeouts | None = None
-    lost: OnLost = "retry"
-    stop: Stop = Stop()
-    priority: int = 0
-    pool: str | None = None
-    critical: bool = False
-    cwd: str | None = None
-    env: Mapping[str, str] | None = None
+    retry: Retry | None = option.made(None, Retry, "a Retry, like Retry(times=3)")
+    timeout: Timeouts | None = option.made(None, Timeouts, "seconds as a number, or Timeouts")
+    lost: OnLost = option.word("retry", "fail", "ask")
+    stop: Stop = option.made(Stop(), Stop, "a Stop")
+    priority: int = option.whole(0)
+    pool: str | None = option.text()
+    critical: bool = option.flag(default=False)
+    cwd: str | None = option.text()
+    env: Mapping[str, str] | None = option.variables()
 
 
 DEFAULT_OPTIONS: Final = TaskOptions()
@@ -214,11 +218,11 @@ class WorkflowSpec:
     tasks: tuple[TaskSpec, ...] = ()
     description: str | None = None
     inputs: Mapping[str, InputSpec] = attrs.field(factory=dict[str, InputSpec])
-    concurrency: int | None = None
-    timeout: float | None = None
-    on_failure: OnFailure = "skip_downstream"
-    failure_workflow: str | None = None
-    pools: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    concurrency: int | None = option.whole(None, least=1)
+    timeout: float | None = option.seconds(None)
+    on_failure: OnFailure = option.word("skip_downstream", "stop", "drain", "allow_partial")
+    failure_workflow: str | None = option.text()
+    pools: Mapping[str, int] = option.slots()
     output: Any = None
     promises: tuple[str, ...] = ()
     folder: str | None = None
@@ -226,7 +230,7 @@ class WorkflowSpec:
     holes: tuple[HoleSpec, ...] = ()
     templates: tuple[TaskSpec, ...] = ()
     flow: bool = False
-    max_tasks: int = MAX_TASKS
+    max_tasks: int = option.whole(MAX_TASKS, least=1)
     styles: tuple[StyleSpec, ...] = ()
 
 

@@ -23,8 +23,6 @@ RESERVED = ("id", "key", "after", "before", "into")
 first.
 """
 
-ON_LOST = ("retry", "fail", "ask")
-
 
 @attrs.define(eq=False, slots=False)
 class TaskFunction(Generic[P, R]):
@@ -102,13 +100,15 @@ def task(
         priority: Higher starts first among what is ready.
         critical: Whether ``allow_partial`` runs need it.
         lost: What follows when the engine dies under it: retry, fail or ask.
+
+    Raises:
+        UsageError: an option cannot be what was given.
     """
-    check_choice("lost", lost, ON_LOST)
-    if isinstance(timeout, (int, float)):
+    if isinstance(timeout, (int, float)) and not isinstance(timeout, bool):
         timeout = Timeouts(attempt=float(timeout))
     options = TaskOptions(
         retry=retry,
-        timeout=timeout,
+        timeout=cast("Timeouts | None", timeout),
         pool=pool,
         priority=priority,
         critical=critical,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -39,9 +40,22 @@ def encode(value: Any, what: str = "a value") -> Any:
     try:
         # Once through JSON: what comes out is what any store would give back.
         plain = msgspec.to_builtins(value, str_keys=True, enc_hook=_encode_other)
-        return _decode_json(_encode_json(plain))
+        json = _decode_json(_encode_json(plain))
     except (TypeError, NotImplementedError, RecursionError, ValueError, OverflowError) as error:
         raise UsageError(f"{what} cannot be stored as JSON: {error}") from error
+    if json != plain and not _is_finite(plain):
+        raise UsageError(f"{what} cannot be stored as JSON: it holds a number that is not finite")
+    return json
+
+
+def _is_finite(plain: Any) -> bool:
+    if isinstance(plain, float):
+        return math.isfinite(plain)
+    if isinstance(plain, dict):
+        return all(map(_is_finite, cast("dict[str, Any]", plain).values()))
+    if isinstance(plain, (list, tuple)):
+        return all(map(_is_finite, cast("list[Any]", plain)))
+    return True
 
 
 def _encode_other(value: Any) -> Any:

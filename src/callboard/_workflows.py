@@ -9,8 +9,7 @@ from typing import Any, overload
 import attrs
 
 from ._builder import Builder
-from ._tasks import check_choice
-from .workflow import UsageError, WorkflowSpec
+from .workflow import WorkflowSpec
 from .workflow._definition import MAX_TASKS
 
 ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
@@ -84,11 +83,11 @@ def workflow(
     input; it runs
     nothing.  What it returns (a task's reference, or plain data with references in it) is the
     run's output.  ``max_tasks`` stops a run that would grow for ever.
+
+    Raises:
+        UsageError: a setting cannot be what was given.
     """
-    check_choice("on_failure", on_failure, ON_FAILURE)
-    if max_tasks < 1:
-        raise UsageError(f"max_tasks={max_tasks!r} lets no task run; give at least 1")
-    settings = {
+    settings: dict[str, Any] = {
         "concurrency": concurrency,
         "timeout": timeout,
         "on_failure": on_failure,
@@ -96,6 +95,7 @@ def workflow(
         "pools": dict(pools or {}),
         "max_tasks": max_tasks,
     }
+    WorkflowSpec(name="checked here, where the settings stand", **settings)
 
     def make(function: Callable[..., Any]) -> Workflow:
         return Workflow(function, name or function.__name__, settings)

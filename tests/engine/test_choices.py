@@ -15,3 +15,9 @@ def test_a_workflow_has_one_of_the_failure_policies() -> None:
 def test_a_lost_task_has_one_of_three_ways() -> None:
     with pytest.raises(cb.UsageError, match="lost must be one of retry, fail, ask, not 'aks'"):
         cb.task(lost="aks")
+
+
+async def test_an_engine_that_is_not_open_says_so() -> None:
+    engine = cb.Engine("memory:")
+    with pytest.raises(cb.UsageError, match="not open: start runs inside `async with engine:`"):
+        await engine.run(cb.workflow(lambda w: w.add(max, 1, 2)))

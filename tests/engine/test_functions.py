@@ -155,8 +155,8 @@ async def test_what_is_no_json_is_bad_output_or_the_same_on_every_store(
         return w.add(give)
 
     result = await run(opens, build)
-    if isinstance(value, (bytes, float, int)):
-        alike = {bytes: "/w==", float: None, int: value}
+    if isinstance(value, (bytes, int)):
+        alike = {bytes: "/w==", int: value}
         assert output(result) == alike[type(value)]
         return
     error = result.tasks["give"].error
