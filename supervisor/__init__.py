@@ -30,6 +30,7 @@ from ._remote import (
 )
 from ._run_ids import new_run_id as new_run_id
 from ._runners import failure_of as failure_of
+from ._secrets import Secrets as Secrets
 from ._slots import Holder as Holder
 from ._stirring import NOTHING as NOTHING
 from ._strategies import (

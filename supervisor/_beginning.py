@@ -12,6 +12,7 @@ from ..workflow._graph import Vertex
 from ._execution import Executor, Lease, NoExecutor, Upstream
 from ._own_ways import OWN_WAYS, offer
 from ._runners import Job
+from ._secrets import Secrets
 
 if TYPE_CHECKING:
     from ._run_actor import RunActor
@@ -120,7 +121,8 @@ def bind(actor: RunActor, task: Task, lease: Lease) -> None:
     if actor.run.spec.expressions:
         settings = binder.settings(actor.run, task)
         lease.config, lease.env = settings.config, settings.env
-        lease.secrets = settings.secrets
+        if settings.secrets:
+            lease.secrets = Secrets(settings.secrets)
 
 
 def lease_of(actor: RunActor, task: Task, fence: str) -> Lease:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 import attrs
 
 from ..workflow import Creation, Failure, Run, Stop, Task, TaskSpec, Wait, WorkflowSpec
+from ._secrets import NO_SECRETS, Secrets
 
 
 @attrs.frozen
@@ -74,7 +75,7 @@ class Lease:
         waited: Seconds since it began, if an earlier engine began it.
         config: The kind's own settings, resolved likewise.
         env: Environment variables, resolved likewise.
-        secrets: Values that must not appear in the log.
+        secrets: Values that must not appear in what is stored.
         remains: Set by an executor that could not end what it started: what is left.
         grow: Changes the graph of the run in the name of this attempt, all of a batch or nothing;
             returns what each command made when that is stored.
@@ -95,7 +96,7 @@ class Lease:
     inputs: Any = None
     config: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     env: Mapping[str, str] | None = None
-    secrets: Sequence[str] = ()
+    secrets: Secrets = NO_SECRETS
     remains: str | None = None
     answers: tuple[Any, ...] = ()
     needs: Callable[[], Mapping[str, Upstream]] = dict[str, Upstream]
@@ -111,9 +112,7 @@ class Lease:
 
     def mask(self, text: str) -> str:
         """Return a text without the secrets that this attempt was given."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        return self.secrets.mask(text)
 
     @property
     def stop(self) -> Stop:

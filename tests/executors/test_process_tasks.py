@@ -155,6 +155,22 @@ async def test_secrets_are_masked_in_the_log(
     assert "hunter2" not in repr(events)
 
 
+async def test_each_line_of_a_secret_is_masked(
+    engine: cb.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is kept line by line, so none of it holds the whole of a key."""
+    monkeypatch.setenv("KEY", "-----BEGIN KEY-----\nMIIEvQIBADAN\n-----END KEY-----\n")
+    result, task = await one(
+        engine,
+        tmp_path,
+        shell='echo "$K"; echo "$K" | sed "s/^/  /" >&2',
+        env={"K": "${{ secrets.KEY }}"},
+    )
+    assert task.output["stdout"].strip() == "***"
+    assert await lines(engine, result, "stdout") == ["***", "***", "***", ""]
+    assert await lines(engine, result, "stderr") == ["  ***", "  ***", "  ***", "  "]
+
+
 # --- stopping -------------------------------------------------------------------------------------
 
 

@@ -237,7 +237,7 @@ def _lease(call: Call[Any], claim: Claim) -> dict[str, Any]:
             "cwd": options.cwd,
             "stop": {"grace": options.stop.grace, "term": options.stop.term},
             # They are in what it is given anyway; so it can keep them out of what it tells.
-            "secrets": list(lease.secrets),
+            "secrets": list(lease.secrets.values),
         }
     return lease_view(claim, does=does)
 

@@ -21,6 +21,7 @@ from ..supervisor import (
     Lost,
     NotDone,
     Outcome,
+    Secrets,
     Suspended,
     Upstream,
 )
@@ -107,7 +108,7 @@ class Work:
             inputs=record.inputs,
             config=does.config,
             env=does.env,
-            secrets=does.secrets,
+            secrets=Secrets(does.secrets),
             answers=record.answers,
             needs=lambda: self._needs,
             grow=self._grow,
