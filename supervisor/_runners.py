@@ -137,8 +137,12 @@ class Runners:
                     raise
                 error = caught
             if job is not None and job.outcome is None:
-                note = _left_behind(job.lease)
-                job.outcome = Halted(note) if error is None else Failed(failure_of(error))
+                lease = job.lease
+                job.outcome = (
+                    Halted(_left_behind(lease))
+                    if error is None
+                    else Failed(failure_of(error, lease.mask))
+                )
                 self._report(job)
 
     def _report(self, job: Job) -> None:
@@ -176,7 +180,7 @@ async def _attempt(job: Job) -> Outcome:
     try:
         return await _done(job)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the attempt that fails
-        return Failed(failure_of(error))
+        return Failed(failure_of(error, job.lease.mask))
     except anyio.get_cancelled_exc_class():
         if job.stopped or anyio.current_effective_deadline() == -math.inf:
             raise
@@ -185,7 +189,7 @@ async def _attempt(job: Job) -> Outcome:
     except (KeyboardInterrupt, GeneratorExit, BaseExceptionGroup):
         raise
     except BaseException as error:  # noqa: BLE001 - such as the cancellation of another library
-        return Failed(failure_of(error))
+        return Failed(failure_of(error, job.lease.mask))
 
 
 @types.coroutine
@@ -221,13 +225,17 @@ def causes_of(error: BaseException) -> tuple[BaseException, ...]:
     return cast("BaseExceptionGroup[BaseException]", error).exceptions
 
 
-def failure_of(error: BaseException) -> Failure:
-    """Return an exception as a failure: its one sentence, its classes, its traceback."""
+def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failure:
+    """Return an exception as a failure: its one sentence, its classes, its traceback.
+
+    Args:
+        mask: Takes secrets out of it.
+    """
     causes = causes_of(error)
     if len(causes) == 1:
-        return failure_of(causes[0])
+        return failure_of(causes[0], mask)
     name = type(error).__name__
-    text = str(error)
+    text = mask(str(error))
     retry_after = getattr(error, "retry_after", None)
     return Failure(
         kind="error",
@@ -235,7 +243,7 @@ def failure_of(error: BaseException) -> Failure:
         detail={
             "class": name,
             "classes": [cls.__name__ for cls in type(error).__mro__[:-2]],
-            "traceback": storable("".join(traceback.format_exception(error))[-16_384:]),
+            "traceback": storable(mask("".join(traceback.format_exception(error)))[-16_384:]),
         },
         retry_after=retry_after if isinstance(retry_after, (int, float)) else None,
     )

@@ -22,12 +22,38 @@ class Secrets:
         # The longest first: a shorter one may be a part of it.
         parts = {part for each in values for part in _parts(each)}
         self._parts = sorted(parts, key=len, reverse=True)
+        self._bytes = [part.encode(errors="surrogatepass") for part in self._parts]
+        self.reach = max(map(len, self._bytes), default=0)
+        """How many bytes on the other side of a cut tell whether it goes through a secret."""
 
     def mask(self, text: str) -> str:
         """Return a text without them."""
         for part in self._parts:
             text = text.replace(part, MASK)
         return text
+
+    def cut_before(self, data: bytes | bytearray, at: int) -> int:
+        """Return the last place up to ``at`` where a cut goes through no secret.
+
+        Half of one would not be known, and so not masked.
+        """
+        while (across := self._across(data, at)) is not None:
+            at = across[0]
+        return at
+
+    def cut_after(self, data: bytes | bytearray, at: int) -> int:
+        """Return the first place from ``at`` on where a cut goes through no secret."""
+        while (across := self._across(data, at)) is not None:
+            at = across[1]
+        return at
+
+    def _across(self, data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+        for part in self._bytes:
+            size = len(part)
+            found = data.find(part, max(0, at - size + 1), at + size - 1)
+            if found >= 0:
+                return found, found + size
+        return None
 
 
 def _parts(secret: str) -> Iterator[str]:

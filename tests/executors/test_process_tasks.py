@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -169,6 +170,53 @@ async def test_each_line_of_a_secret_is_masked(
     assert task.output["stdout"].strip() == "***"
     assert await lines(engine, result, "stdout") == ["***", "***", "***", ""]
     assert await lines(engine, result, "stderr") == ["  ***", "  ***", "  ***", "  "]
+
+
+@pytest.mark.parametrize("seen", [1, 4, 7])
+async def test_no_half_of_a_secret_is_left_where_stderr_is_cut(
+    engine: cb.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    """The error keeps the end of stderr; as it were to begin within a secret, it begins after it.
+
+    A Python task's and a shell task's alike.
+    """
+    monkeypatch.setenv("TOKEN", "hunter2")
+    rest = "z" * (4096 - seen)
+    script = f"import os, sys; sys.stderr.write('x' * 99 + os.environ['T'] + {rest!r}); sys.exit(1)"
+    (tmp_path / "fails.py").write_text(script)
+    for how in ({"python": "fails.py"}, {"shell": [sys.executable, "-c", script]}):
+        _, task = await one(engine, tmp_path, env={"T": "${{ secrets.TOKEN }}"}, **how)
+        assert task.error is not None
+        assert task.error.detail["stderr"].rpartition("\n")[2] in (rest, f"***{rest}")
+        assert task.error.detail["stderr"].startswith("[cut here: more than 4096 bytes]\n")
+
+
+async def test_no_half_of_a_secret_is_left_where_stdout_is_cut(
+    engine: cb.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of it ends before a secret that it would end within."""
+    monkeypatch.setenv("TOKEN", "hunter2")
+    _, task = await one(
+        engine,
+        tmp_path,
+        shell="head -c 1048573 /dev/zero | tr '\\0' x; echo $T",
+        env={"T": "${{ secrets.TOKEN }}"},
+    )
+    assert task.output["stdout"] == "x" * 1048573 + "\n[cut here: more than 1048576 bytes]"
+
+
+async def test_no_half_of_a_secret_is_left_where_a_bad_line_is_cut(
+    engine: cb.Engine, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error shows the beginning of the line, and what is wrong with it."""
+    monkeypatch.setenv("TOKEN", "hunter2")
+    for line in ("""'{"type": ' + 'x' * 66 + T""", """'{"type": "' + T + '"}'"""):
+        write("bad.py", f"import os; T = os.environ['T']; print({line})")
+        _, task = await one(engine, tmp_path, python="bad.py", env={"T": "${{ secrets.TOKEN }}"})
+        assert task.error is not None
+        assert task.error.kind == "bad_output"
+        assert "***" in task.error.message
+        assert "hunt" not in task.error.message
 
 
 # --- stopping -------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, strategies as st
 
-from callboard.supervisor import Secrets
+from callboard.supervisor import Secrets, failure_of
 
 KEY = "-----BEGIN KEY-----\r\nMIIEvQIBADAN\r\n}\r\n-----END KEY-----\r\n"
 
@@ -33,3 +34,33 @@ def test_the_newline_at_the_end_of_a_secret_is_not_of_it() -> None:
 @pytest.mark.parametrize("values", [(), ("",), (" \n",)])
 def test_what_is_empty_is_no_secret(values: tuple[str, ...]) -> None:
     assert Secrets(values).mask("a \n b") == "a \n b"
+
+
+@given(
+    st.lists(st.text("abc", min_size=1, max_size=4), max_size=3),
+    st.text("abc", max_size=12),
+    st.integers(0, 12),
+)
+def test_no_cut_goes_through_a_secret(values: list[str], text: str, at: int) -> None:
+    secrets, at = Secrets(values), min(at, len(text))
+    for cut in (
+        secrets.cut_before(text.encode(), at),
+        secrets.cut_after(text.encode(), at),
+    ):
+        for value in values:
+            starts = [n for n in range(len(text)) if text.startswith(value, n)]
+            assert not any(start < cut < start + len(value) for start in starts)
+
+
+def test_a_cut_through_no_secret_stays_where_it_is() -> None:
+    secrets = Secrets(["hunter2"])
+    assert secrets.cut_before(b"a hunter2 b", 1) == secrets.cut_after(b"a hunter2 b", 1) == 1
+    assert secrets.cut_before(b"a hunter2 b", 4) == 2
+    assert secrets.cut_after(b"a hunter2 b", 4) == 9
+
+
+def test_the_end_of_a_traceback_begins_with_no_half_of_a_secret() -> None:
+    rest = "z" * (16_384 - len("ter2\n"))
+    failure = failure_of(ValueError(f"xx hunter2{rest}"), Secrets(["hunter2"]).mask)
+    assert failure.message == f"ValueError: xx ***{rest}"
+    assert failure.detail["traceback"] == f" ***{rest}\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 
 from ..actors._busy import not_busy
-from ..supervisor import Lease
+from ..supervisor import Lease, Secrets
 from ..workflow import Failure
 from ._spawner import Command, Exit, Process
 
@@ -45,30 +45,34 @@ def command_for(
 
 
 class Output:
-    """Keeps the first (or the last) ``limit`` bytes of a stream."""
+    """Keeps the first (or the last) ``limit`` bytes of a stream, and no secret."""
 
-    def __init__(self, limit: int, *, last: bool = False) -> None:
+    def __init__(self, limit: int, secrets: Secrets, *, last: bool = False) -> None:
         self._limit = limit
+        self._secrets = secrets
         self._last = last
-        self._kept = bytearray()
-        self._cut = False
+        self._held = bytearray()
+        self._held_max = limit + secrets.reach
 
     def add(self, chunk: bytes) -> None:
         """Take what came."""
         if self._last:
-            self._kept += chunk
-            self._cut = self._cut or len(self._kept) > self._limit
-            del self._kept[: -self._limit]
-            return
-        room = self._limit - len(self._kept)
-        self._kept += chunk[:room]
-        self._cut = self._cut or len(chunk) > room
+            self._held += chunk
+            del self._held[: -self._held_max - 1]
+        else:
+            self._held += chunk[: self._held_max + 1 - len(self._held)]
 
     def text(self) -> str:
         """Return it as text, with a mark where it was cut."""
-        text = self._kept.decode(errors="replace")
-        if not self._cut:
-            return text
+        held, secrets = self._held, self._secrets
+        over = len(held) - self._limit
+        if over <= 0:
+            return secrets.mask(held.decode(errors="replace"))
+        if self._last:
+            kept = held[secrets.cut_after(held, over) :]
+        else:
+            kept = held[: secrets.cut_before(held, self._limit)]
+        text = secrets.mask(kept.decode(errors="replace"))
         mark = CUT.format(limit=self._limit)
         return f"{mark}\n{text}" if self._last else f"{text}\n{mark}"
 

@@ -156,11 +156,12 @@ TYPES = tuple(_TYPES)
 # Reading -----------------------------------------------------------------------------------------
 
 
-def parse_line(line: bytes) -> Message | PlainText | BadOutput:
+def parse_line(line: bytes, mask: Callable[[str], str] = str) -> Message | PlainText | BadOutput:
     """Say what a line of a task's output is.
 
     Args:
         line: The line, without its end.
+        mask: Takes secrets out of what is shown of it.
     """
     if len(line) > LINE_BYTES_MAX:
         return too_long(LINE_BYTES_MAX)
@@ -171,7 +172,7 @@ def parse_line(line: bytes) -> Message | PlainText | BadOutput:
         value = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return (
-            BadOutput(f"The line {_shown(line)} is not JSON: {error}.")
+            BadOutput(f"The line {_shown(line, mask)} is not JSON: {error}.")
             if meant
             else PlainText(line)
         )
@@ -179,7 +180,7 @@ def parse_line(line: bytes) -> Message | PlainText | BadOutput:
         return PlainText(line)
     said = read_message(value)
     if isinstance(said, BadOutput):
-        return BadOutput(f"The line {_shown(line)} is no message: {said.reason}.")
+        return BadOutput(f"The line {_shown(line, mask)} is no message: {mask(said.reason)}.")
     return said
 
 
@@ -199,8 +200,8 @@ def too_long(limit: int) -> BadOutput:
     )
 
 
-def _shown(line: bytes) -> str:
-    text = line.decode(errors="backslashreplace")
+def _shown(line: bytes, mask: Callable[[str], str]) -> str:
+    text = mask(line.decode(errors="backslashreplace"))
     return text if len(text) <= _SHOWN_MAX else text[:_SHOWN_MAX] + "…"
 
 

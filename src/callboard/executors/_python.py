@@ -70,11 +70,14 @@ class _Conversation:
     process: Process
     closing: Message | BadOutput | Failure | None = None
     said: anyio.Event = attrs.field(factory=anyio.Event)
-    stderr: Output = attrs.field(factory=lambda: Output(_STDERR_TAIL, last=True))
+    stderr: Output = attrs.field(init=False)
     ended: Exit | None = None
     lost: ProcessLost | None = None
     _telling: anyio.Lock = attrs.field(factory=anyio.Lock)
     _half_told: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.stderr = Output(_STDERR_TAIL, self.lease.secrets, last=True)
 
     async def hold(self) -> Outcome:
         """Talk until the process has ended, and return what came of it."""
@@ -161,7 +164,7 @@ class _Conversation:
                 await self._line(line, log)
 
     async def _line(self, line: bytes, log: LineLog) -> None:
-        said = parse_line(line)
+        said = parse_line(line, self.lease.mask)
         match said:
             case PlainText():
                 log.line(line)
@@ -257,7 +260,7 @@ class _Conversation:
         assert ended is not None
         if ended.code == 0:
             return Done()
-        return Failed(exit_failure(ended, self.lease.mask(self.stderr.text())))
+        return Failed(exit_failure(ended, self.stderr.text()))
 
 
 def failure_of_message(fields: Mapping[str, Any]) -> Failure:

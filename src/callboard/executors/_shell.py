@@ -32,7 +32,8 @@ class ShellExecutor:
         """Run one program to its end."""
         said = lease.config["shell"]
         argv = ["/bin/sh", "-c", said] if isinstance(said, str) else [_text(each) for each in said]
-        stdout, stderr = Output(STDOUT_KEPT), Output(_TAIL, last=True)
+        stdout = Output(STDOUT_KEPT, lease.secrets)
+        stderr = Output(_TAIL, lease.secrets, last=True)
         try:
             process = await self._spawner.start(
                 command_for(lease, argv=argv, variables=variables(lease.inputs))
@@ -46,7 +47,7 @@ class ShellExecutor:
             return Failed(Failure(kind="config", message=str(error)))
         except ProcessLost as error:
             return Lost(str(error))
-        return _outcome(ended, lease.mask(stdout.text()), lease.mask(stderr.text()))
+        return _outcome(ended, stdout.text(), stderr.text())
 
     async def _watch(self, process: Process, lease: Lease, stdout: Output, stderr: Output) -> Exit:
         process.stdin.close()
