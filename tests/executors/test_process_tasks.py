@@ -219,6 +219,28 @@ async def test_no_half_of_a_secret_is_left_where_a_bad_line_is_cut(
         assert "hunt" not in task.error.message
 
 
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (65_536 - 7, "x" * 65_529 + "***"),
+        (65_536 - 6, "x" * 65_530 + " [cut here: 7 more bytes]"),
+        (65_536, "x" * 65_536 + " [cut here: 7 more bytes]"),
+        (300_000, "x" * 65_536 + " [cut here: 234471 more bytes]"),
+    ],
+)
+async def test_a_long_line_is_cut_once_in_the_log_with_a_mark(
+    engine: cb.Engine, tmp_path: Path, write: Write, size: int, shown: str
+) -> None:
+    """What is left out of it is counted, the next line is whole, and no secret is cut in two."""
+    script = f"import os; print('x' * {size} + os.environ['T']); print('end')"
+    write("long.py", script)
+    for how in ({"python": "long.py"}, {"shell": [sys.executable, "-c", script]}):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TOKEN", "hunter2")
+            result, _ = await one(engine, tmp_path, env={"T": "${{ secrets.TOKEN }}"}, **how)
+        assert await lines(engine, result, "stdout") == [shown, "end"]
+
+
 # --- stopping -------------------------------------------------------------------------------------
 
 

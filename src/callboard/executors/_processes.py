@@ -17,9 +17,10 @@ LOG_BYTES_MAX = 4 << 20
 """How much of one stream of one attempt goes to the log; then a mark says that it was cut."""
 
 LINE_MAX = 64 << 10
-"""A longer line is cut in the log."""
+"""A longer line is cut in the log, with a mark that says how much was left out."""
 
 CUT = "[cut here: more than {limit} bytes]"
+LINE_CUT = " [cut here: {left_out} more bytes]"
 
 
 def command_for(
@@ -84,34 +85,52 @@ class LineLog:
         self._lease = lease
         self._stream = stream
         self._left = LOG_BYTES_MAX
-        self._pending = bytearray()
+        self._held = bytearray()
+        self._held_max = LINE_MAX + lease.secrets.reach
+        self._dropped = 0
 
     def add(self, chunk: bytes) -> None:
         """Take what came; whole lines are written."""
-        self._pending += chunk
-        *lines, rest = self._pending.split(b"\n")
-        for line in lines:
-            self.line(bytes(line))
-        self._pending = bytearray(rest)
-        if len(rest) > LINE_MAX:
-            self.line(bytes(rest))
-            self._pending.clear()
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            self._hold(part)
+            self._write()
+        self._hold(rest)
 
     def end(self) -> None:
         """Write what is left without a line's end."""
-        if self._pending:
-            self.line(bytes(self._pending))
-            self._pending.clear()
+        if self._held:
+            self._write()
 
-    def line(self, line: bytes) -> None:
-        """Write one line, or the mark of the cut."""
+    def _hold(self, part: bytes) -> None:
+        room = self._held_max - len(self._held)
+        self._held += part[:room]
+        self._dropped += max(0, len(part) - room)
+
+    def _write(self) -> None:
+        self.line(bytes(self._held), self._dropped)
+        self._held.clear()
+        self._dropped = 0
+
+    def line(self, line: bytes, dropped: int = 0) -> None:
+        """Write one line, or the mark of the cut.
+
+        Args:
+            line: The line without its end.
+            dropped: How many more bytes it had.
+        """
         if self._left <= 0:
             return
+        size = len(line) + dropped
+        if size > LINE_MAX:
+            line = line[: self._lease.secrets.cut_before(line, LINE_MAX)]
         self._left -= len(line) + 1
         if self._left <= 0:
             self._lease.log(self._stream, CUT.format(limit=LOG_BYTES_MAX))
             return
-        text = line[:LINE_MAX].decode(errors="replace").rstrip("\r")
+        text = line.decode(errors="replace").rstrip("\r")
+        if size > len(line):
+            text += LINE_CUT.format(left_out=size - len(line))
         self._lease.log(self._stream, text)
 
 
