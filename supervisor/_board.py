@@ -14,6 +14,7 @@ from ..actors import ActorStopped
 from ..storage import LogLine
 from ..workflow import Command, Creation, Refused, StaleFence, Task, TaskState, commands as c
 from ._clock import Clock
+from ._ending import without_secrets
 from ._execution import Lease
 from ._messages import Note, Signed
 from ._pooling import take_slot
@@ -329,7 +330,8 @@ class Board:
             StaleFence: it has ended already.
             StoreError: it could not be stored; the lease lives on.
         """
-        await self._ask(fence, command, signed)
+        told = without_secrets(command, self.holder(fence).lease)
+        await self._ask(fence, told, signed)
         self.withdraw(fence)
 
     async def _ask(self, fence: str, command: Command | Note, signed: Signed | None) -> list[Any]:

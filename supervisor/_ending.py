@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+import attrs
+
 from ..workflow import Command, Refused, commands as c
-from ._execution import Done, Failed, Halted, Lost, NotDone, Suspended
+from ._execution import Done, Failed, Halted, Lease, Lost, NotDone, Suspended
 from ._runners import Job, failure_of
+from ._secrets import NO_SECRETS
 
 if TYPE_CHECKING:
     from ._run_actor import RunActor
@@ -28,7 +31,7 @@ def job_ended(actor: RunActor, job: Job) -> None:
     if lease.spec.options.timeout is not None:
         actor.tree.timers.clear(actor.run.id, ("attempt", lease.task))
     try:
-        actor.apply(_command(job))
+        actor.apply(without_secrets(_command(job), lease))
     except Refused as stale:
         actor.tree.log.info("%s", stale)
 
@@ -78,3 +81,25 @@ def _command(job: Job) -> Command:
             return c.Fail(task=task, fence=fence, failure=failure)
         case _:
             assert_never(outcome)
+
+
+def without_secrets(command: Command, lease: Lease) -> Command:
+    """Return what the end of an attempt says to its run without the secrets it was given."""
+    if lease.secrets is NO_SECRETS:
+        return command
+    mask = lease.secrets.mask_value
+    match command:
+        case c.Succeed(task=task, fence=fence, output=output):
+            return c.Succeed(task=task, fence=fence, output=mask(output))
+        case c.NotReady(task=task, fence=fence, message=message):
+            return c.NotReady(task=task, fence=fence, message=mask(message))
+        case c.Fail(task=task, fence=fence, failure=failure):
+            message, detail = mask(failure.message), mask(failure.detail)
+            masked = attrs.evolve(failure, message=message, detail=detail)
+            return c.Fail(task=task, fence=fence, failure=masked)
+        case c.Suspend(task=task, fence=fence, wait=wait):
+            message, schema = mask(wait.message), mask(wait.schema)
+            asked = attrs.evolve(wait, message=message, schema=schema)
+            return c.Suspend(task=task, fence=fence, wait=asked)
+        case _:
+            return command

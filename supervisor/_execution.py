@@ -106,9 +106,9 @@ class Lease:
     killed: bool = False
     lingering: Callable[[], Awaitable[None]] | None = None
 
-    def log(self, stream: str, text: str, data: Any = None) -> None:
+    def log(self, stream: str, text: str, data: Mapping[str, Any] | None = None) -> None:
         """Keep a line of this attempt: ``stream`` is stdout, stderr, log or progress."""
-        self.note(self, stream, self.mask(text), data)
+        self.note(self, stream, self.mask(text), self.secrets.mask_fields(data))
 
     def mask(self, text: str) -> str:
         """Return a text without the secrets that this attempt was given."""

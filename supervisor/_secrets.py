@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, cast
 
 MASK: Final = "***"
 
 LINE_MIN: Final = 4
 """A shorter line of a secret, like a brace, tells nothing of it and stands in many a text."""
+
+DEPTH_MAX: Final = 100
+"""What lies deeper in a value is not searched and not shown."""
 
 
 class Secrets:
@@ -32,6 +35,16 @@ class Secrets:
             text = text.replace(part, MASK)
         return text
 
+    def mask_value(self, value: Any) -> Any:
+        """Return a JSON value without them, in its texts and in its names."""
+        return self._masked(value, DEPTH_MAX) if self._parts else value
+
+    def mask_fields(self, fields: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """Return named values without them; the names are ours, and stay."""
+        if fields is None or not self._parts:
+            return fields
+        return {name: self.mask_value(each) for name, each in fields.items()}
+
     def cut_before(self, data: bytes | bytearray, at: int) -> int:
         """Return the last place up to ``at`` where a cut goes through no secret.
 
@@ -46,6 +59,20 @@ class Secrets:
         while (across := self._across(data, at)) is not None:
             at = across[1]
         return at
+
+    def _masked(self, value: Any, depth: int) -> Any:
+        if isinstance(value, str):
+            return self.mask(value)
+        if not isinstance(value, Mapping | list | tuple):
+            return value
+        if depth == 0:
+            return MASK
+        if isinstance(value, Mapping):
+            named = cast("Mapping[Any, Any]", value)
+            return {
+                self._masked(name, 0): self._masked(each, depth - 1) for name, each in named.items()
+            }
+        return [self._masked(each, depth - 1) for each in cast("Sequence[Any]", value)]
 
     def _across(self, data: bytes | bytearray, at: int) -> tuple[int, int] | None:
         for part in self._bytes:

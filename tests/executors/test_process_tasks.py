@@ -241,6 +241,53 @@ async def test_a_long_line_is_cut_once_in_the_log_with_a_mark(
         assert await lines(engine, result, "stdout") == [shown, "end"]
 
 
+SAYS = """
+import json, os
+T = os.environ["T"]
+for said in (
+    {"type": "log", "message": T, "level": f"l {T}"},
+    {"type": "progress", "fraction": 0.5, "message": T, "data": {T: [T, {"n": 1}]}},
+    {"type": "success", "output": {T: [f"a {T}", {"n": 1, "k": [T]}]}},
+):
+    print(json.dumps(said))
+"""
+
+
+async def test_secrets_are_masked_in_what_a_python_task_says(
+    engine: cb.Engine, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are in no line of the log, with its data, and in no output."""
+    monkeypatch.setenv("TOKEN", "hunter2")
+    write("says.py", SAYS)
+    result, task = await one(engine, tmp_path, python="says.py", env={"T": "${{ secrets.TOKEN }}"})
+    assert task.output == {"***": ["a ***", {"n": 1, "k": ["***"]}]}
+    await anyio.sleep(0.15)
+    log = await (await engine.get(result.run)).logs()
+    assert [(line.text, line.data) for line in log] == [
+        ("***", {"level": "l ***"}),
+        ("***", {"fraction": 0.5, "data": {"***": ["***", {"n": 1}]}}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        "print(json.dumps({'type': 'error', 'message': T, 'kind': T, 'detail': {'d': T}}))",
+        "print(json.dumps({'type': 'give', 'hole': T, 'to': T}))",
+    ],
+)
+async def test_secrets_are_masked_in_the_error_of_a_python_task(
+    engine: cb.Engine, tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    """In its message and in its detail, whether it says so or is refused something."""
+    monkeypatch.setenv("TOKEN", "hunter2")
+    write("says.py", f"import json, os\nT = os.environ['T']\n{says}\n")
+    _, task = await one(engine, tmp_path, python="says.py", env={"T": "${{ secrets.TOKEN }}"})
+    assert task.error is not None
+    assert "***" in task.error.message
+    assert "hunter2" not in repr(task.error)
+
+
 # --- stopping -------------------------------------------------------------------------------------
 
 

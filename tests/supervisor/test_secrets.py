@@ -64,3 +64,30 @@ def test_the_end_of_a_traceback_begins_with_no_half_of_a_secret() -> None:
     failure = failure_of(ValueError(f"xx hunter2{rest}"), Secrets(["hunter2"]).mask)
     assert failure.message == f"ValueError: xx ***{rest}"
     assert failure.detail["traceback"] == f" ***{rest}\n"
+
+
+def test_secrets_are_masked_in_the_texts_and_names_of_a_value() -> None:
+    value = {"hunter2": ["a hunter2", {"b": ("hunter2", 2, None, True)}]}
+    masked = {"***": ["a ***", {"b": ["***", 2, None, True]}]}
+    assert Secrets(["hunter2"]).mask_value(value) == masked
+
+
+def test_a_value_is_not_shown_deeper_than_it_is_searched() -> None:
+    value: object = "hunter2"
+    for _ in range(5_000):
+        value = [value]
+    shown = Secrets(["no"]).mask_value(value)
+    for _ in range(100):
+        (shown,) = shown
+    assert shown == "***"
+
+
+def test_where_there_is_no_secret_a_value_is_not_looked_at() -> None:
+    value = {"a": ["b"]}
+    assert Secrets().mask_value(value) is value
+
+
+def test_a_secret_changes_no_name_of_ours() -> None:
+    secrets = Secrets(["data"])
+    assert secrets.mask_fields({"data": {"data": "data"}}) == {"data": {"***": "***"}}
+    assert secrets.mask_fields(None) is None

@@ -190,7 +190,7 @@ class _Speaker:
             at=self._engine.tree.clock.wall(),
             stream=stream,
             text=lease.mask(fields["message"] or ""),
-            data=data,
+            data=lease.secrets.mask_fields(data),
         )
 
 
