@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -202,3 +203,19 @@ def test_an_id_that_no_address_can_hold(cli: Cli, run_id: str) -> None:
     assert done.code == 2
     assert "the id of a run" in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("unread", [("stdout",), ("stderr",), ("stdout", "stderr")])
+@pytest.mark.parametrize(("words", "code"), [("run flow.yaml --json", 1), ("show r --json", 2)])
+def test_the_exit_code_is_the_same_if_nobody_reads(
+    words: str, code: int, unread: tuple[str, ...]
+) -> None:
+    write("flow.yaml", "tasks: [{name: A, shell: exit 1}]")
+    reader, writer = os.pipe()
+    os.close(reader)
+    out, err = (writer if each in unread else subprocess.DEVNULL for each in ("stdout", "stderr"))
+    write("callboard.db", "")
+    command = [sys.executable, "-m", "callboard", *words.split()]
+    done = subprocess.run(command, stdout=out, stderr=err, check=False)
+    os.close(writer)
+    assert done.returncode == code

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 import click
 
+from ._streams import tell
+
 if TYPE_CHECKING:
     from ..workflow import RunState
 
@@ -61,7 +63,7 @@ def guarded(argv: Sequence[str] | None) -> int:
     except SystemExit:  # So click ends when whoever read our output has seen enough.
         return DONE
     except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
+        tell("interrupted", err=True)
         return INTERRUPTED
     except BaseExceptionGroup as group:
         return _told(_single(group), settings)
@@ -87,7 +89,7 @@ def _told(error: BaseException, settings: Settings) -> int:
     if settings.debug:
         traceback.print_exception(error)
     for line in sentences(error):
-        click.echo(line, err=True)
+        tell(line, err=True)
     return code_of(error)
 
 

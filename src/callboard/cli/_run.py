@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -39,6 +38,7 @@ from ._pictures import EACH, Pictures, check_target
 from ._progress import Progress, new_progress
 from ._reading import find_run, open_existing
 from ._signals import listen
+from ._streams import tell
 from ._summary import summary
 
 NO_EXECUTOR = TAKES_NO_SLOT - {"wait"}
@@ -311,21 +311,20 @@ async def _find_followers(session: Session) -> None:
 def _report(session: Session, runs: Sequence[Run], *, many: bool) -> int:
     as_json, durable = session.stay.as_json, session.engine.store.durable
     for run in runs:
-        click.echo(summary(run, session.stay.store, durable=durable), err=as_json)
+        tell(summary(run, session.stay.store, durable=durable), err=as_json)
         if (follower := session.followers.get(run.id)) is not None:
             words = summary(follower, session.stay.store, durable=durable)
-            click.echo(f"its failure workflow: {words}", err=as_json)
+            tell(f"its failure workflow: {words}", err=as_json)
     if as_json and many:
-        click.echo(text.dumps([RunResult.of(run).to_json() for run in runs]))
+        tell(text.dumps([RunResult.of(run).to_json() for run in runs]))
     elif as_json and runs:
-        click.echo(text.dumps(RunResult.of(runs[0]).to_json()))
-    sys.stdout.flush()
+        tell(text.dumps(RunResult.of(runs[0]).to_json()))
     aside = [live.id for live in session.lives if live.failure is not None]
     for name in aside:
         # Why was told when it happened.
         resume = text.command("resume", name, store=session.stay.store)
         then = f"carry on with {resume}" if durable else "it was kept in memory alone"
-        click.echo(f"error: run {name} is set aside; {then}", err=True)
+        tell(f"error: run {name} is set aside; {then}", err=True)
     if aside:
         return BROKEN
     if session.interrupted and not durable:
