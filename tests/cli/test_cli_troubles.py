@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
+from callboard.cli import _run
 from callboard.cli._outcome import Settings
 from callboard.cli._warnings import warnings_told
 
@@ -219,3 +221,17 @@ def test_the_exit_code_is_the_same_if_nobody_reads(
     done = subprocess.run(command, stdout=out, stderr=err, check=False)
     os.close(writer)
     assert done.returncode == code
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_interruption_before_a_run_is_taken_up(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    async def interrupted(_: _run.Session) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await anyio.sleep_forever()
+
+    cli("run", write("flow.yaml", "tasks: [{name: A}]"))
+    monkeypatch.setattr(_run, "_resume_all", interrupted)
+    done = cli("resume", "--backend", backend)
+    assert (done.code, "stopping in order" in done.err) == (130, True)

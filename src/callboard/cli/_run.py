@@ -181,6 +181,7 @@ class Session:
         ended: Runs that had ended before they could be taken up.
         followers: Runs of failure workflows, by the run that failed.
         interrupted: Whether a signal asked to stop.
+        begun: Whether all that was asked for was taken up.
     """
 
     engine: Engine
@@ -192,6 +193,7 @@ class Session:
     ended: list[RunHandle] = attrs.field(factory=list[RunHandle])
     followers: dict[str, Run] = attrs.field(factory=dict[str, Run])
     interrupted: bool = False
+    begun: bool = False
 
     def say(self, line: str) -> None:
         """Tell a person something beside the progress."""
@@ -251,9 +253,10 @@ async def _serve(session: Session, begin: Callable[[Session], Awaitable[None]]) 
             group.start_soon(_tell_blocked, session)
             async with session.engine, session.pictures.told_by(session.engine.store):
                 await begin(session)
+                runs = [await session.engine.tree.load(handle.id) for handle in session.ended]
+                session.begun = True
                 await _all_ended(session)
                 await _find_followers(session)
-                runs = [await session.engine.tree.load(handle.id) for handle in session.ended]
         with anyio.CancelScope(shield=True):
             await session.pictures.finish([live.run for live in session.lives])
         session.progress.close()
@@ -327,7 +330,7 @@ def _report(session: Session, runs: Sequence[Run], *, many: bool) -> int:
         tell(f"error: run {name} is set aside; {then}", err=True)
     if aside:
         return BROKEN
-    if session.interrupted and not durable:
+    if session.interrupted and not (durable and session.begun):
         return INTERRUPTED
     return worst([exit_code(run.state) for run in runs])
 
