@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import traceback
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, overload
@@ -9,7 +11,7 @@ from typing import Any, overload
 import attrs
 
 from ._builder import Builder
-from .workflow import WorkflowSpec
+from .workflow import CallboardError, DefinitionError, WorkflowSpec
 from .workflow._definition import MAX_TASKS
 
 ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
@@ -32,11 +34,31 @@ class Workflow:
         """Call the function once, with the real input, and return the graph and its functions.
 
         Raises:
-            DefinitionError, UsageError: the graph cannot be.
+            DefinitionError, UsageError: the graph cannot be, or the function raised something.
         """
         builder = Builder(self.name)
-        output = self.function(builder, *args, **kwargs)
+        try:
+            output = self.function(builder, *args, **kwargs)
+        except CallboardError:
+            raise
+        except (Exception, SystemExit) as error:
+            words = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+            raise DefinitionError(
+                [f"{self._place(error)}workflow {self.name!r} cannot be built: {words}"]
+            ) from error
         return self._shared(builder.finish(output, self.settings)), builder.functions
+
+    def _place(self, error: BaseException) -> str:
+        """Return where in the function's file an error came up, however far below it was raised."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        if code is None:
+            return ""
+        lines = [
+            line
+            for frame, line in traceback.walk_tb(error.__traceback__)
+            if frame.f_code.co_filename == code.co_filename
+        ]
+        return f"{code.co_filename}:{lines[-1] if lines else code.co_firstlineno}: "
 
     def _shared(self, spec: WorkflowSpec) -> WorkflowSpec:
         """Return the definition of a run that is alive, if it is the same: it is kept once.

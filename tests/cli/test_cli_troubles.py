@@ -92,6 +92,25 @@ def test_a_python_file_that_does_not_load_is_told_in_its_own_words(
     assert (done.code, words in done.err, "callboard_file" in done.err) == (2, True, False)
 
 
+@pytest.mark.parametrize("command", ["run", "validate", "picture"])
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("sys.exit('cannot begin')", "3: workflow 'w' cannot be built: SystemExit: cannot begin\n"),
+        ("below()", "6: workflow 'w' cannot be built: JSONDecodeError: Expecting value: line 1 c"),
+        ("b.edge('x', 'y')", "error: workflow 'w' has no task 'x'; add it first"),
+    ],
+)
+def test_what_a_workflow_function_raises_is_told_in_its_own_words(
+    cli: Cli, command: str, body: str, words: str
+) -> None:
+    text = f"import callboard as cb, json, sys\n@cb.workflow\ndef w(b): {body}\n"
+    write("own.py", f"{text}\n\ndef below(): json.loads('')\n")
+    done = cli(command, "own.py:w")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert words in done.err
+
+
 def test_a_missing_function_is_refused_before_anything_is_stored(cli: Cli) -> None:
     flow = write("flow.yaml", 'tasks: [{name: A, function: "no_such:one"}, {name: B, shell: ls}]')
     done = cli("run", flow)
