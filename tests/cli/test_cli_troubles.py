@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -254,3 +256,18 @@ def test_an_interruption_before_a_run_is_taken_up(
     monkeypatch.setattr(_run, "_resume_all", interrupted)
     done = cli("resume", "--backend", backend)
     assert (done.code, "stopping in order" in done.err) == (130, True)
+
+
+def test_a_run_that_cannot_be_read_keeps_no_other_from_being_carried_on(cli: Cli) -> None:
+    write("flow.yaml", "tasks: [{name: A, shell: 'true'}]")
+    for run in ("bad", "good"):
+        cli("run", "flow.yaml", "--run-id", run)
+        cli("restart", run, "A")
+    with closing(sqlite3.connect("callboard.db")) as connection, connection:
+        connection.execute("UPDATE events SET kind = 'unheard_of' WHERE run = 'bad' AND number = 2")
+    done = cli("resume")
+    assert done.code == 4
+    assert "error: run bad of flow is not taken up: the store holds an event" in done.err
+    assert "run good of flow succeeded" in done.out
+    again = cli("resume")
+    assert (again.code, "there is no run" in again.err) == (4, False)

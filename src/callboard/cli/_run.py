@@ -33,7 +33,7 @@ from ..workflow._run import TAKES_NO_SLOT
 from . import _text as text
 from ._announce import Announcer
 from ._loop import run_loop
-from ._outcome import BROKEN, DONE, FAILED, INTERRUPTED, NOT_READY, exit_code
+from ._outcome import BROKEN, DONE, FAILED, INTERRUPTED, NOT_READY, exit_code, sentences
 from ._pictures import EACH, Pictures, check_target
 from ._progress import Progress, new_progress
 from ._reading import find_run, open_existing
@@ -160,13 +160,18 @@ async def _resume_all(session: Session) -> None:
                 await _resume(session, row.run)
             except RunOwned as owned:
                 session.say(f"skipped: {owned}")
+            except Exception as error:  # noqa: BLE001 - the other runs are carried on all the same
+                session.refused.append(row.run)
+                for line in sentences(error):
+                    why = line.removeprefix("error: ")
+                    session.say(f"error: run {row.run} of {row.workflow} is not taken up: {why}")
         else:
             owner = await store.owner(row.run)
             where = f" (process {owner[0].pid} on {owner[0].host})" if owner else ""
             session.say(
                 f"skipped: run {row.run} of {row.workflow} is run by a living engine{where}"
             )
-    if not session.lives:
+    if not (session.lives or session.refused):
         session.say("there is no run to carry on")
 
 
@@ -179,6 +184,7 @@ class Session:
 
     Attributes:
         ended: Runs that had ended before they could be taken up.
+        refused: Runs that could not be taken up.
         followers: Runs of failure workflows, by the run that failed.
         interrupted: Whether a signal asked to stop.
         begun: Whether all that was asked for was taken up.
@@ -191,6 +197,7 @@ class Session:
     pictures: Pictures
     lives: list[Live] = attrs.field(factory=list[Live])
     ended: list[RunHandle] = attrs.field(factory=list[RunHandle])
+    refused: list[str] = attrs.field(factory=list[str])
     followers: dict[str, Run] = attrs.field(factory=dict[str, Run])
     interrupted: bool = False
     begun: bool = False
@@ -328,7 +335,7 @@ def _report(session: Session, runs: Sequence[Run], *, many: bool) -> int:
         resume = text.command("resume", name, store=session.stay.store)
         then = f"carry on with {resume}" if durable else "it was kept in memory alone"
         tell(f"error: run {name} is set aside; {then}", err=True)
-    if aside:
+    if aside or session.refused:
         return BROKEN
     if session.interrupted and not (durable and session.begun):
         return INTERRUPTED
