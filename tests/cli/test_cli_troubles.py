@@ -271,3 +271,14 @@ def test_a_run_that_cannot_be_read_keeps_no_other_from_being_carried_on(cli: Cli
     assert "run good of flow succeeded" in done.out
     again = cli("resume")
     assert (again.code, "there is no run" in again.err) == (4, False)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_run_needs_no_open_streams(cli: Cli, closed: str, code: int) -> None:
+    write("flow.yaml", f"tasks: [{{name: A, shell: 'echo out; echo err >&2; exit {code}'}}]")
+    line = f'exec "{sys.executable}" -m callboard run flow.yaml {closed}'
+    done = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, "error" in done.stderr) == (code, False)
+    logs = cli("logs", "--json").lines()
+    assert sorted(each["text"] for each in logs) == ["err", "out"]

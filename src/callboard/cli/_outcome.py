@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import click
 
-from ._streams import tell
+from ._streams import prepare, tell
 
 if TYPE_CHECKING:
     from ..workflow import RunState
@@ -44,6 +44,7 @@ def exit_code(state: RunState) -> int:
 
 def guarded(argv: Sequence[str] | None) -> int:
     """Run the command line; every error becomes a sentence on stderr and an exit code."""
+    prepare()
     from ._app import app
     from ._warnings import warnings_told
 

@@ -8,6 +8,20 @@ import sys
 import click
 
 
+def prepare() -> None:
+    """Put the null device in the place of what was closed when this process began.
+
+    In this order each gets its own number again, which else the next file or socket got, and with
+    it what a process that is started here writes.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(null, True)
+            stream = open(null, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays
+            setattr(sys, name, stream)
+
+
 def tell(line: str, *, err: bool = False) -> None:
     """Print a line, or nothing any more once nobody reads."""
     try:
