@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -282,3 +283,20 @@ def test_a_run_needs_no_open_streams(cli: Cli, closed: str, code: int) -> None:
     assert (done.returncode, "error" in done.stderr) == (code, False)
     logs = cli("logs", "--json").lines()
     assert sorted(each["text"] for each in logs) == ["err", "out"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("words", ["run flow.yaml", "show", "logs", "events", "picture"])
+def test_stdout_needs_no_character_that_is_shown(cli: Cli, words: str, encoding: str) -> None:
+    write("flow.yaml", "{tasks: [{name: Zoë 😀, shell: 'echo ł 😀'}], output: é 😀}")
+    cli("run", "flow.yaml")
+
+    def said(*words: str) -> bytes:
+        command = [sys.executable, "-m", "callboard", *words]
+        env = {**os.environ, "PYTHONIOENCODING": encoding}
+        return subprocess.run(command, capture_output=True, env=env, check=True).stdout
+
+    assert said(*words.split())
+    machine = said(*words.split(), "--json").decode("ascii")
+    assert "\\ud83d\\ude00" in machine
+    assert json.JSONDecoder().raw_decode(machine)

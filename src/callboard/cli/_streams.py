@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -9,17 +10,18 @@ import click
 
 
 def prepare() -> None:
-    """Put the null device in the place of what was closed when this process began.
-
-    In this order each gets its own number again, which else the next file or socket got, and with
-    it what a process that is started here writes.
-    """
+    """Let the standard streams take whatever is written to them."""
+    # In this order each that is closed gets its own number again, which else the next file or
+    # socket got, and with it what a process that is started here writes.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(null, True)
             stream = open(null, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays
             setattr(sys, name, stream)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # It may have no such character.  stderr escapes by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def tell(line: str, *, err: bool = False) -> None:

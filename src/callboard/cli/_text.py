@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,8 +56,9 @@ def iso(at: float | None) -> str | None:
 
 
 def dumps(value: Any, *, indent: int | None = 2) -> str:
-    """Write JSON."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    """Write JSON; what stdout may have no characters for is escaped as JSON has it."""
+    unicode = "utf" in (sys.stdout.encoding or "").lower()
+    return json.dumps(value, ensure_ascii=not unicode, indent=indent)
 
 
 def count(number: int, word: str) -> str:
