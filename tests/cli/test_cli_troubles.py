@@ -300,3 +300,24 @@ def test_stdout_needs_no_character_that_is_shown(cli: Cli, words: str, encoding:
     machine = said(*words.split(), "--json").decode("ascii")
     assert "\\ud83d\\ude00" in machine
     assert json.JSONDecoder().raw_decode(machine)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("NaN", "error: 'NaN' is not JSON (JSON has no NaN); for the text itself write: "),
+        ("-1e999", "error: this JSON cannot be stored: a number in it is too large"),
+        ("[" * 100_000, "error: this JSON cannot be stored: it is nested too deep"),
+        (r'"\ud800"', "error: this JSON cannot be stored: a character in it is no Unicode"),
+    ],
+)
+@pytest.mark.parametrize("before", ["answer r A --", "settle r A --state succeeded --output"])
+def test_a_value_that_cannot_be_stored_is_refused(
+    cli: Cli, before: str, value: str, words: str
+) -> None:
+    cli("run", write("flow.yaml", "tasks: [{name: A, shell: 'true'}]"), "--run-id", "r")
+    events = cli("events").out
+    done = cli(*before.split(), value)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(words)
+    assert cli("events").out == events

@@ -86,6 +86,24 @@ def test_command_line_values_are_read_by_type(text: str, expected: tuple[str, An
     assert parse_input_text(text, SPEC) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("free=-1e999", "-1e999: a number in it is too large"),
+        ('other=[{"a": 1e999}]', "a number in it is too large"),
+        (f"tags={'[' * 100_000}", "…: it is nested too deep"),
+        (r'free="\ud800"', "a character in it is no Unicode"),
+    ],
+)
+def test_json_that_cannot_be_stored_is_no_value(text: str, words: str) -> None:
+    """It is refused at once, whatever is declared; the message is short."""
+    with pytest.raises(UsageError) as caught:
+        parse_input_text(text, SPEC)
+    told = str(caught.value)
+    assert told.startswith(f'input "{text.partition("=")[0]}" cannot be ')
+    assert (told.endswith(words), len(told) < 150) == (True, True)
+
+
 @pytest.mark.parametrize("text", ["name", "=1", " =1"])
 def test_a_value_needs_a_name(text: str) -> None:
     """Without one it is refused at once."""

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import click
 
+from .._json_text import read_json
 from ..engine import Engine, RunHandle
 from ..workflow import CallboardError, Refused, Run, UsageError
 from . import _text as text
@@ -66,7 +67,9 @@ def _parse(word: str, value: str | None) -> Any:
     if value is None:
         return None
     try:
-        return json.loads(value)
+        return read_json(value)
+    except UsageError as error:
+        raise UsageError(f"this JSON cannot be stored: {error}") from error
     except ValueError as error:
         quoted = json.dumps(value, ensure_ascii=False)
         raise UsageError(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .._json_text import read_json
 from ..workflow import InputSpec, UsageError, WorkflowSpec
 from ._nodes import shorten
 from ._problems import suggest
@@ -103,22 +104,20 @@ def parse_input_text(text: str, spec: WorkflowSpec) -> tuple[str, Any]:
     What does not read so is given as text, for :func:`check_inputs` to refuse with the rest.
 
     Raises:
-        UsageError: There is no ``=``, or no name before it.
+        UsageError: There is no ``=``, or no name before it, or JSON that cannot be stored after it.
     """
     name, sign, value = text.partition("=")
     name = name.strip()
     if not sign or not name:
         raise UsageError(f'--input takes NAME=VALUE, not "{shorten(text)}"')
     declared = spec.inputs.get(name, InputSpec())
-    return name, value if declared.type == "string" else _json_or_text(value)
+    return name, value if declared.type == "string" else _json_or_text(name, value)
 
 
-def _json_or_text(text: str) -> Any:
+def _json_or_text(name: str, text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        return read_json(text)
+    except UsageError as error:
+        raise UsageError(f'input "{name}" cannot be {shorten(text)}: {error}') from error
+    except ValueError:
         return text
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
