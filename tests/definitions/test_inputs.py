@@ -104,6 +104,13 @@ def test_json_that_cannot_be_stored_is_no_value(text: str, words: str) -> None:
     assert (told.endswith(words), len(told) < 150) == (True, True)
 
 
+@pytest.mark.parametrize("text", ["name=\udcff", "free=a\ud800", 'free="\udcff"'])
+def test_a_value_is_unicode(text: str) -> None:
+    """A shell hands on any bytes, which no store can keep as text."""
+    with pytest.raises(UsageError, match=r"^--input '[ -~]*' is no Unicode text$"):
+        parse_input_text(text, SPEC)
+
+
 @pytest.mark.parametrize("text", ["name", "=1", " =1"])
 def test_a_value_needs_a_name(text: str) -> None:
     """Without one it is refused at once."""

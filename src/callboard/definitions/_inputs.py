@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from .._json_text import read_json
 from ..workflow import InputSpec, UsageError, WorkflowSpec
-from ._nodes import shorten
+from ._nodes import shorten, sound
 from ._problems import suggest
 
 _WHAT: Final = {
@@ -104,12 +104,14 @@ def parse_input_text(text: str, spec: WorkflowSpec) -> tuple[str, Any]:
     What does not read so is given as text, for :func:`check_inputs` to refuse with the rest.
 
     Raises:
-        UsageError: There is no ``=``, or no name before it, or JSON that cannot be stored after it.
+        UsageError: There is no ``=``, or no name before it, or what cannot be stored after it.
     """
     name, sign, value = text.partition("=")
     name = name.strip()
     if not sign or not name:
         raise UsageError(f'--input takes NAME=VALUE, not "{shorten(text)}"')
+    if not sound(text):
+        raise UsageError(f"--input {shorten(text)!r} is no Unicode text")
     declared = spec.inputs.get(name, InputSpec())
     return name, value if declared.type == "string" else _json_or_text(name, value)
 
