@@ -103,6 +103,20 @@ def test_a_picture_is_of_now_or_of_then(cli: Cli, flow: str) -> None:
     assert cli("picture", flow, "--at", "1").code == 2
 
 
+@pytest.mark.parametrize("run", ["nightly.json", "a:b"])
+def test_a_run_may_be_called_like_a_file(cli: Cli, flow: str, run: str) -> None:
+    assert "there is no such file" in cli("picture", "nightly.json").err
+    assert not Path("callboard.db").exists()
+    cli("run", flow, "--run-id", run)
+    assert cli("picture", run, "--json").json()["run"] == run
+    assert cli("picture", run, "--at", "1", "--json").json()["run"] == run
+
+
+def test_a_file_is_meant_before_a_run(cli: Cli, flow: str) -> None:
+    cli("run", flow, "--run-id", flow)
+    assert cli("picture", flow, "--json").json()["run"] is None
+
+
 def test_an_interrupted_picture_of_a_failed_run_is_drawn_too(cli: Cli) -> None:
     Path("flow.yaml").write_text('tasks: [{name: A, shell: "exit 1"}]')
     assert cli("run", "flow.yaml", "--picture", "last.dot").code == 1

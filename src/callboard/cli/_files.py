@@ -12,7 +12,14 @@ import click
 from .._loading import load
 from .._trial import why_not
 from .._workflows import Workflow
-from ..workflow import DefinitionError, Picture, WorkflowSpec, picture, picture_of_spec
+from ..workflow import (
+    CallboardError,
+    DefinitionError,
+    Picture,
+    WorkflowSpec,
+    picture,
+    picture_of_spec,
+)
 from . import _text as text
 from ._loop import run_loop
 from ._outcome import DONE, WRONG
@@ -136,7 +143,7 @@ def draw_picture(
 async def _pictured(
     given: str | None, at: int | None, unfold: Sequence[str], store: str
 ) -> Picture:
-    if given is not None and is_file(given):
+    if given is not None and is_file(given) and not await _is_run_alone(given, store):
         if at is not None:
             raise click.UsageError("--at is for runs; a file has no events")
         return picture_of_spec(_spec(given), unfold=unfold)
@@ -151,3 +158,19 @@ def is_file(given: str) -> bool:
         or Path(given).suffix in (".yaml", ".yml", ".json", ".py")
         or Path(given).is_file()
     )
+
+
+async def _is_run_alone(given: str, store: str) -> bool:
+    """Return whether what looks like a workflow is no file, and a run has exactly this id."""
+    if _exists(given):
+        return False
+    try:
+        async with looking(store) as opened:
+            return given in await opened.find(given)
+    except CallboardError:
+        return False
+
+
+def _exists(given: str) -> bool:
+    head = given.rpartition(":")[0]
+    return Path(given).exists() or (head.endswith(".py") and Path(head).exists())
