@@ -16,6 +16,7 @@ from typing import Final, Literal, get_args
 import anyio
 import anyio.to_thread
 
+from ._extras import how_to_install
 from .workflow import CallboardError, UsageError
 
 DrawnFormat = Literal["svg", "png", "pdf"]
@@ -42,7 +43,7 @@ def _has_pygraphviz() -> bool:
 
 def _lacking(kind: str) -> UsageError:
     return UsageError(
-        f"a {kind} picture needs something that draws: pip install 'callboard[draw]', or install "
+        f"a {kind} picture needs something that draws: {how_to_install('draw')}, or install "
         f"Graphviz so that the program dot is found; .dot, .mmd and .json need neither"
     )
 

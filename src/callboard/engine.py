@@ -13,6 +13,7 @@ from ._binder import Binder
 from ._board_lease import BoardLease
 from ._catalog import Catalog
 from ._cutting_short import run_whole
+from ._extras import lacks_extra
 from ._following import Following
 from ._posting import post_and_wait
 from ._starting import Starting
@@ -407,14 +408,12 @@ class Engine:
             page: Whether the live page is served, too.
 
         Raises:
-            UsageError: ``callboard[web]`` is not installed.
+            UsageError: the extra ``web`` is not installed.
         """
         try:
             from .web import asgi
         except ModuleNotFoundError as lacking:
-            raise UsageError(
-                f"{lacking.name} is not installed: pip install 'callboard[web]'"
-            ) from lacking
+            raise lacks_extra(lacking, "web") from lacking
         return asgi(self, authorize=authorize, rate=rate, page=page)
 
     @property

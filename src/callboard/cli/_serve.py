@@ -13,6 +13,7 @@ import anyio
 import attrs
 import click
 
+from .._extras import lacks_extra
 from .._loading import let_import, load
 from .._workflows import Workflow
 from ..engine import Engine
@@ -117,7 +118,10 @@ class _Stop:
 
 
 async def _serve(engine: Engine, serving: Serving) -> int:
-    from ..web import bound, serve
+    try:
+        from ..web import bound, serve
+    except ModuleNotFoundError as lacking:
+        raise lacks_extra(lacking, "serve") from lacking
 
     # What cannot be served is said before anything is begun.
     app = engine.asgi(rate=serving.rate, page=not serving.no_page)

@@ -11,6 +11,7 @@ import anyio
 import attrs
 import click
 
+from .._extras import lacks_extra
 from ..workflow import UsageError
 from ._loop import run_loop
 from ._outcome import DONE, INTERRUPTED
@@ -51,9 +52,7 @@ async def _work(working: Working) -> int:
     try:
         from ..client import Client
     except ModuleNotFoundError as lacking:
-        raise UsageError(
-            f"{lacking.name} is not installed: pip install 'callboard[http]'"
-        ) from lacking
+        raise lacks_extra(lacking, "http") from lacking
     from ..worker import Wishes, Worker, labelled
 
     functions = labelled(working.modules)

@@ -1,6 +1,6 @@
 """A client of a callboard server, on asyncio and trio: ``async with Client(url) as client``.
 
-What the server refuses is raised as the engine itself raises it.  It needs ``callboard[http]``.
+What the server refuses is raised as the engine itself raises it.  It needs the extra ``http``.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.abc
 
+from .._extras import lacks_extra
 from ..workflow import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ async def serve(
         task_status: Hears of the URLs when connections are accepted.
 
     Raises:
-        UsageError: ``callboard[serve]`` is not installed, or there is no such address.
+        UsageError: the extra ``serve`` is not installed, or there is no such address.
         StoreError: the address cannot be had.
     """
     listener = listener or bound(host, port)
@@ -80,7 +81,7 @@ async def serve(
         import anycorn
     except ModuleNotFoundError as lacking:
         listener.close()
-        raise UsageError("anycorn is not installed: pip install 'callboard[serve]'") from lacking
+        raise lacks_extra(lacking, "serve") from lacking
     config = anycorn.Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.graceful_timeout = GRACE_SECONDS
