@@ -22,7 +22,7 @@ from callboard.workflow import (
 )
 
 
-def on_a_terminal(*words: str) -> str:
+def on_a_terminal(*words: str, **more: str) -> str:
     """Give what a command writes to a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
@@ -30,7 +30,7 @@ def on_a_terminal(*words: str) -> str:
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30", **more},
     ) as process:
         os.close(theirs)
         told = bytearray()
@@ -58,6 +58,15 @@ def test_a_small_run_is_a_table_of_all_its_tasks(backend: str) -> None:
     shown = on_a_terminal("show")
     assert "\x1b[" in shown
     assert "✔" in shown
+
+
+@pytest.mark.parametrize("plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_terminal_that_wants_no_colour_gets_none(plain: dict[str, str]) -> None:
+    Path("flow.yaml").write_text('tasks: [{name: a, shell: "true"}]')
+    on_a_terminal("run", "flow.yaml")
+    for words in ("show", "runs"):
+        assert "\x1b[" in on_a_terminal(words)
+        assert "\x1b[" not in on_a_terminal(words, **plain)
 
 
 def large_run(many: int) -> Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -95,8 +96,11 @@ _run = click.argument("run", required=False)
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="callboard", prog_name="callboard")
 @_debug
-def app() -> None:
+@click.pass_context
+def app(context: click.Context) -> None:
     """Run work made of steps that depend on each other, so that it survives crashes."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        context.color = False  # for the command, too; by itself click heeds neither
 
 
 # --- running ------------------------------------------------------------------------------------
