@@ -219,7 +219,10 @@ class Tree(Lifetime):
         """
         executor = self._executors.get(spec.kind)
         if executor is None:
-            raise NoExecutor(f"needs an executor for {spec.kind!r} tasks, which this engine lacks")
+            raise NoExecutor(
+                f"needs an executor for {spec.kind!r} tasks, which this engine lacks; "
+                f"give one with cb.Engine(executors={{{spec.kind!r}: …}})"
+            )
         executor.check(spec)
         return executor
 

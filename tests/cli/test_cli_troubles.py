@@ -321,3 +321,13 @@ def test_a_value_that_cannot_be_stored_is_refused(
     assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
     assert done.err.startswith(words)
     assert cli("events").out == events
+
+
+def test_a_kind_that_nobody_does_names_what_would_do_it(cli: Cli) -> None:
+    Path("flow.yaml").write_text("tasks: [{name: a, http: {url: 'http://127.0.0.1/'}}]")
+    done = cli("run", "flow.yaml")
+    assert done.code == 2
+    assert done.err == (
+        "task 'a' needs an executor for 'http' tasks, which this engine lacks; "
+        "give one with cb.Engine(executors={'http': …})\n"
+    )

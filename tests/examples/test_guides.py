@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,6 +43,34 @@ def test_the_trio_program(
 def test_two_engines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     program("embedding.md", 2, monkeypatch)
     assert capsys.readouterr().out == "8 2\n"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Answers with what it was sent."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+async def test_an_executor_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = program("embedding.md", 3, monkeypatch)
+    with HTTPServer(("127.0.0.1", 0), _Answers) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}/"
+            task = f"{{name: a, http: {{url: '{url}', method: POST, json: {{n: 1}}}}}}"
+            await anyio.Path("flow.yaml").write_text(f"tasks: [{task}]")
+            async with cb.Engine("memory:", executors={"http": names["Http"]()}) as engine:
+                result = await engine.run(cb.load("flow.yaml"))
+        finally:
+            server.shutdown()
+    assert result.tasks["a"].output == {"status": 200, "text": '{"n":1}'}
 
 
 @pytest.mark.parametrize("number", [0, 1])
