@@ -86,6 +86,8 @@ def test_inputs_are_checked_before_anything_is_stored(cli: Cli) -> None:
     assert 'no input "wo"; did you mean "who"?' in done.err
     assert 'input "amount" must be a number, not the text "much"' in done.err
     assert cli("run", flow, "--input", "amount").code == 2
+    twice = cli("run", flow, "--input", "amount=1", "--input", "amount =2")
+    assert (twice.code, twice.err) == (2, "error: --input gives 'amount' more than once\n")
     assert not Path("callboard.db").exists()
 
 

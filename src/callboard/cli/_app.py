@@ -106,10 +106,25 @@ def app(context: click.Context) -> None:
 # --- running ------------------------------------------------------------------------------------
 
 
+def _each_once(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
+    from ..workflow import UsageError
+
+    names = [text.partition("=")[0].strip() for text in texts]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"--input gives {name!r} more than once")
+    return texts
+
+
 @app.command()
 @click.argument("file")
 @click.option(
-    "--input", "inputs", multiple=True, metavar="K=V", help="An input of the workflow; repeatable."
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="K=V",
+    callback=_each_once,
+    help="An input of the workflow; repeatable, each once.",
 )
 @click.option("--run-id", metavar="ID", help="The run's id; made up if not given.")
 @_staying
