@@ -18,6 +18,7 @@ import attrs
 from ..workflow import ENDED, SETTLED, Event, RunState, StoreError, TaskState
 from ._memory_records import Records
 from ._protocol import (
+    FOUND_MAX,
     EngineInfo,
     Json,
     LogLine,
@@ -190,10 +191,10 @@ class MemoryStore:
         return StoredRun(row=known.current_row(), events=tuple(known.events))
 
     async def find(self, beginning: str) -> Sequence[str]:
-        """Return up to ten ids of runs that begin like this, the exact one alone if it exists."""
+        """Return up to eleven runs' ids that begin like this, the exact one alone if it is one."""
         if beginning in self._runs:
             return (beginning,)
-        return sorted(run for run in self._runs if run.startswith(beginning))[:10]
+        return sorted(run for run in self._runs if run.startswith(beginning))[:FOUND_MAX]
 
     async def runs(self, query: RunQuery) -> Sequence[RunRow]:
         """Return runs, newest first."""

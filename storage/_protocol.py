@@ -19,6 +19,9 @@ from ..workflow._texts import storable
 Json: TypeAlias = Any
 """A JSON value, in Python's words: what stores can write and read back."""
 
+FOUND_MAX = 11
+"""How many ids of runs a store finds at once: ten to name, and one that tells of more."""
+
 
 @attrs.frozen(kw_only=True)
 class EngineInfo:
@@ -252,7 +255,7 @@ class Store(Protocol):
         ...
 
     async def find(self, beginning: str) -> Sequence[str]:
-        """Return up to ten ids of runs that begin like this, the exact one alone if it exists."""
+        """Return up to eleven runs' ids that begin like this, the exact one alone if it is one."""
         ...
 
     async def runs(self, query: RunQuery) -> Sequence[RunRow]:

@@ -161,7 +161,7 @@ class SqliteStore:
         return await self._read(lambda c: queries.load(c, self._namespace, run))
 
     async def find(self, beginning: str) -> Sequence[str]:
-        """Return up to ten ids of runs that begin like this, the exact one alone if it exists."""
+        """Return up to eleven runs' ids that begin like this, the exact one alone if it is one."""
         return await self._read(lambda c: queries.find(c, self._namespace, beginning))
 
     async def runs(self, query: RunQuery) -> Sequence[RunRow]:

@@ -10,6 +10,7 @@ from typing import Any
 from ..workflow import Event, RunState, StoreError, TaskState
 from ._codec import SPEC_FIELD, decode, decode_value
 from ._protocol import (
+    FOUND_MAX,
     EngineInfo,
     Json,
     LogLine,
@@ -97,8 +98,8 @@ def find(connection: sqlite3.Connection, namespace: str, beginning: str) -> list
     """Return ids that begin like this."""
     rows = connection.execute(
         "SELECT run FROM runs WHERE namespace = ? AND run >= ? AND substr(run, 1, ?) = ? "
-        "ORDER BY run LIMIT 10",
-        (namespace, beginning, len(beginning), beginning),
+        "ORDER BY run LIMIT ?",
+        (namespace, beginning, len(beginning), beginning, FOUND_MAX),
     )
     found = [run for (run,) in rows]
     return [beginning] if beginning in found else found

@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from .workflow import Picture
     from .workflow._guard_text import GuardSpec
 
+_NAMED_MAX = 10
+"""How many runs are named where several may be meant."""
+
 
 class Engine:
     """Runs workflows: ``async with Engine("sqlite:///app.db") as engine``.
@@ -289,7 +292,8 @@ class Engine:
             return beginning
         found = await self._store.find(beginning)
         if len(found) != 1:
-            known = f"; these begin like it: {', '.join(found)}" if found else " in this store"
+            some = [*found[:_NAMED_MAX], *(["…"] if len(found) > _NAMED_MAX else [])]
+            known = f"; these begin like it: {', '.join(some)}" if some else " in this store"
             raise UnknownRun(f"there is no run {beginning!r}{known}")
         return found[0]
 

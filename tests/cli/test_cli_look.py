@@ -46,6 +46,19 @@ def test_an_unknown_run_is_named(cli: Cli, run: str, words: list[str]) -> None:
     assert "there is no run 'x'" in done.err
 
 
+def test_that_more_runs_are_meant_than_are_named_is_shown(cli: Cli) -> None:
+    Path("flow.yaml").write_text("tasks: []")
+    names = [f"r-{number:02}" for number in range(11)]
+    for count, name in enumerate(names, 1):
+        assert cli("run", "flow.yaml", "--run-id", name).code == 0
+        if count >= 10:
+            done = cli("show", "r")
+            assert done.code == 2
+            more = ", …" if count > 10 else ""
+            told = f"error: several runs begin with 'r': {', '.join(names[:10])}{more}\n"
+            assert done.err == told
+
+
 def test_a_store_in_memory_holds_nothing_for_another_process(cli: Cli) -> None:
     done = cli("show", "--store", "memory:")
     assert done.code == 2

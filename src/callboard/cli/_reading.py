@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from ..storage import RunQuery, Store, open_store
 from ..workflow import Run, UnknownRun, UsageError, fold
 
 LATEST = "latest"
+
+NAMED_MAX = 10
+"""How many runs or tasks are named where several may be meant."""
 
 
 def open_existing(url: str) -> Store:
@@ -46,7 +49,7 @@ async def find_run(store: Store, given: str | None) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UnknownRun(f"several runs begin with {given!r}: {', '.join(found)}")
+        raise UnknownRun(f"several runs begin with {given!r}: {_some(found)}")
     raise UnknownRun(f"there is no run {given!r} in this store; `callboard runs` lists them")
 
 
@@ -81,8 +84,12 @@ def find_task(run: Run, given: str) -> str:
     if len(named) == 1:
         return named[0]
     if named:
-        raise UsageError(f"several tasks are named {given!r}: {', '.join(named[:10])}; give the id")
+        raise UsageError(f"several tasks are named {given!r}: {_some(named)}; give the id")
     raise UsageError(f"run {run.id!r} has no task {given!r}{_nearest(given, run)}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join([*names[:NAMED_MAX], *(["…"] if len(names) > NAMED_MAX else [])])
 
 
 def _nearest(given: str, run: Run) -> str:
