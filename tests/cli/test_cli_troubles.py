@@ -170,6 +170,20 @@ def test_a_large_output_is_shown_in_short(cli: Cli) -> None:
     assert "--json shows all of it" in shown
 
 
+@pytest.mark.parametrize(
+    ("module", "how"),
+    [("long_error", "raise ValueError(words)"), ("long_reason", "return cb.NotReady(words)")],
+)
+def test_a_long_message_is_shown_in_short(cli: Cli, module: str, how: str) -> None:
+    function = f"def f():\n    words = 'x' * 100_000\n    {how}"
+    write(f"{module}.py", f"import callboard as cb\n{function}\n")
+    flow = write("flow.yaml", f"tasks: [{{name: A, function: '{module}:f'}}]")
+    done, shown = cli("run", flow), cli("show")
+    for told in (done.out, done.err, shown.out):
+        assert 1_000 < len(told) < 3_000
+        assert "--json shows all of it" in told
+
+
 def test_events_call_tasks_by_their_names(cli: Cli) -> None:
     flow = "tasks: [{name: Break It, shell: exit 1}, {name: Then This, needs: [Break It]}]"
     cli("run", write("flow.yaml", flow))

@@ -20,6 +20,9 @@ from . import _text as text
 LINES_EACH_MAX = 5
 """How many tasks that settled together get a line each; more share one."""
 
+VALUE_MAX = 1_000
+"""How many characters of a value or a message are shown: it may hold megabytes."""
+
 
 class Progress(Protocol):
     """Shows what happens; none of it may hold a run up or end it."""
@@ -140,7 +143,7 @@ class PlainLines(Notices):
         return self._titles[run.id].of(task)
 
     def _line(self, who: str, what: str, at: float) -> None:
-        self.say(f"{text.clock(at)}  {who}: {text.one_line(what)}")
+        self.say(f"{text.clock(at)}  {who}: {text.one_line(short(what))}")
 
 
 def _touched(events: Iterable[Event]) -> Iterator[str]:
@@ -163,6 +166,11 @@ def _touched(events: Iterable[Event]) -> Iterator[str]:
 def _at(task: Task) -> float:
     began = task.started_at if task.state in (TaskState.RUNNING, TaskState.WAITING) else None
     return next((at for at in (task.ended_at, began) if at is not None), time.time())
+
+
+def short(words: str) -> str:
+    """Write the beginning of what may be very long, and where the rest is."""
+    return words if len(words) <= VALUE_MAX else f"{words[:VALUE_MAX]}… (--json shows all of it)"
 
 
 def state_text(task: Task) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..workflow import Run, Task, TaskState
 from ..workflow.events import PromiseViolated
 from . import _text as text
+from ._progress import short
 
 
 def summary(run: Run, store: str, *, durable: bool) -> str:
@@ -35,9 +36,9 @@ def _facts(run: Run) -> Iterator[str]:
     if run.broken is not None:
         yield _broken(run, run.broken)
     elif failed is not None:
-        yield f"{failed.spec.name} failed: {text.one_line(_message(failed))}"
+        yield f"{failed.spec.name} failed: {text.one_line(short(_message(failed)))}"
     elif run.reason:
-        yield text.one_line(run.reason)
+        yield text.one_line(short(run.reason))
 
 
 def _broken(run: Run, broken: PromiseViolated) -> str:

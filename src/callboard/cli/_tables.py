@@ -13,7 +13,7 @@ from ..storage import RunRow
 from ..workflow import HoleResult, Run, Task, TaskState
 from ..workflow._promise_states import state_of
 from . import _text as text
-from ._progress import state_text, waits_for
+from ._progress import short, state_text, waits_for
 from ._symbols import RUN_COLOURS, symbol_of
 
 Row = Sequence[str]
@@ -22,9 +22,6 @@ _PROMISE_COLOURS = {"owed": "yellow", "broken": "red"}
 
 COLUMN_MAX = 60
 """How wide a column may be; the last one takes what is left of a terminal's width."""
-
-VALUE_MAX = 1_000
-"""How many characters of a value are shown: an output may hold megabytes."""
 
 
 def _print_table(head: Row, rows: Sequence[Row], colours: Sequence[str | None]) -> None:
@@ -69,11 +66,11 @@ def print_run(run: Run) -> None:
     name = click.style(run.spec.name, bold=True)
     click.echo(f"{name}  {run.id}  {state}  {text.local(run.created_at)}  {took}")
     if run.reason:
-        click.echo(run.reason)
+        click.echo(short(run.reason))
     if run.inputs:
-        click.echo(f"inputs: {_short(text.dumps(run.inputs, indent=None))}")
+        click.echo(f"inputs: {short(text.dumps(run.inputs, indent=None))}")
     if run.output is not None:
-        click.echo(f"output: {_short(text.dumps(run.output, indent=None))}")
+        click.echo(f"output: {short(text.dumps(run.output, indent=None))}")
     tasks = list(run.tasks.values())
     colours = [symbol_of(task.state).colour for task in tasks]
     head = ("", "id", "task", "state", "attempts", "took", "what")
@@ -112,20 +109,16 @@ def _task(task: Task) -> Row:
         str(task.state),
         str(task.attempt) if task.attempt else "",
         took,
-        _what(task),
+        short(_what(task)),
     )
-
-
-def _short(words: str) -> str:
-    return words if len(words) <= VALUE_MAX else f"{words[:VALUE_MAX]}… (--json shows all of it)"
 
 
 def _what(task: Task) -> str:
     match task.state:
         case TaskState.SUCCEEDED if task.output is not None:
-            return _short(text.dumps(task.output, indent=None))
+            return text.dumps(task.output, indent=None)
         case TaskState.FAILED:
-            return _short(task.error.message if task.error is not None else task.reason or "")
+            return task.error.message if task.error is not None else task.reason or ""
         case TaskState.WAITING:
             return f"waits {waits_for(task)}"
         case TaskState.RETRY_WAIT:
