@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import callboard as cb
+from callboard.workflow import TaskSpec, WorkflowSpec
 
 
 def test_a_workflow_has_one_of_the_failure_policies() -> None:
@@ -19,5 +20,6 @@ def test_a_lost_task_has_one_of_three_ways() -> None:
 
 async def test_an_engine_that_is_not_open_says_so() -> None:
     engine = cb.Engine("memory:")
+    spec = WorkflowSpec(name="w", tasks=(TaskSpec(id="t", name="t"),))
     with pytest.raises(cb.UsageError, match="not open: start runs inside `async with engine:`"):
-        await engine.run(cb.workflow(lambda w: w.add(max, 1, 2)))
+        await engine.run(spec)

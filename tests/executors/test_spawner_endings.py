@@ -138,7 +138,7 @@ async def test_what_is_in_an_execve_as_its_attempt_ends_is_found(spawner: Spawne
     """It has no environment just then: whose it is cannot be read for a moment."""
 
     async def leave_some(number: int) -> None:
-        for spin in range(number, 240, 2):
+        for spin in range(number, 120, 2):
             program = [sys.executable, "-S", "-E", "-c", LEAVES_ONE_IN_ITS_EXECVE, str(spin % 60)]
             command = Command(argv=program, run="r", attempt=f"a{spin}")
             async with await spawner.start(command) as process:

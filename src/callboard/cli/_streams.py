@@ -19,9 +19,10 @@ def prepare() -> None:
             os.set_inheritable(null, True)
             stream = open(null, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays
             setattr(sys, name, stream)
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    stdout: object = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
         # It may have no such character.  stderr escapes by itself.
-        sys.stdout.reconfigure(errors="backslashreplace")
+        stdout.reconfigure(errors="backslashreplace")
 
 
 def tell(line: str, *, err: bool = False) -> None:

@@ -180,7 +180,7 @@ async def test_without_a_drawing_program_the_answer_says_what_to_do(
     monkeypatch.setenv("PATH", "")
     async with cb.Engine("memory:", workflows=[evil()]) as engine:
         handle = await engine.start(evil().name)
-        with pytest.raises(Problem, match="callboard\\[draw\\]") as raised:
+        with pytest.raises(Problem, match="'\\.\\[draw\\]' in a clone of callboard") as raised:
             await Graphs().of(await handle.run())
         assert raised.value.status == 501
         await handle.cancel_and_wait()
