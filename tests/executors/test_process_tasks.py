@@ -322,7 +322,7 @@ async def test_stopping_a_shell_task_leaves_no_child(
     with anyio.fail_after(20):
         await until((tmp_path / "started").exists)
         if how == "cancel":
-            assert len(_living(tmp_path)) >= 3
+            await until(lambda: len(_living(tmp_path)) >= 3)
             await run.cancel()
         result = await run.result()
     assert _living(tmp_path) == []
