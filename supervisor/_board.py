@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from ._run_actor import RunActor
 
 
+Slots = tuple[str, int | None]
+
+
 @attrs.frozen(eq=False)
 class Offer:
     """A task that may be claimed."""
@@ -42,9 +45,10 @@ class Offer:
         return (-self.lease.spec.options.priority, self.age)
 
     @property
-    def pooled(self) -> bool:
-        """Whether it needs a slot of a pool."""
-        return self.lease.spec.options.pool is not None
+    def slots(self) -> Slots | None:
+        """What it needs a slot of, if that is a pool: one of so many, if its workflow says that."""
+        pool = self.lease.spec.options.pool
+        return None if pool is None else (pool, self.actor.run.spec.pools.get(pool))
 
     @property
     def open(self) -> bool:
@@ -106,8 +110,11 @@ class Board:
         self._clock = clock
         self._timers = timers
         self._offers: dict[tuple[str, str], Offer] = {}
-        # By label, and all of them under None; the next one first.
-        self._lines: dict[str | None, list[Offer]] = {}
+        # By label, and all of them under None; by what they need a slot of; the next one first.
+        self._lines: dict[str | None, dict[Slots | None, list[Offer]]] = {}
+        # When it was seen that a pool has no slot; and what waits for the answer about one.
+        self._full: dict[Slots, float] = {}
+        self._asking: set[Offer] = set()
         self._claims: dict[str, Claim] = {}
         self._age = 0
         self._changed = anyio.Event()
@@ -120,23 +127,35 @@ class Board:
     def _next(self, wanted: Wanted, tried: Collection[Offer]) -> Offer | None:
         """Return the next task that a worker can do, but for those it has tried to claim."""
         names = (None,) if wanted.labels is None else dict.fromkeys(wanted.labels)
-        lines = [self._lines[name] for name in names if name in self._lines]
+        lines = [
+            line
+            for name in names
+            for slots, line in self._lines.get(name, {}).items()
+            if slots not in self._full
+        ]
         for offer in lines[0] if len(lines) == 1 else merge(*lines, key=_rank):
-            if offer.open and offer not in tried and wanted.matches(offer):
+            if offer in tried or offer in self._asking:
+                continue
+            if offer.open and wanted.matches(offer):
                 return offer
         return None
 
     def _put(self, offer: Offer) -> None:
         self._offers[offer.lease.run, offer.lease.task] = offer
+        slots = offer.slots
         for name in (None, offer.lease.spec.name):
-            insort(self._lines.setdefault(name, []), offer, key=_rank)
+            insort(self._lines.setdefault(name, {}).setdefault(slots, []), offer, key=_rank)
 
     def _drop(self, offer: Offer) -> None:
         del self._offers[offer.lease.run, offer.lease.task]
+        slots = offer.slots
         for name in (None, offer.lease.spec.name):
-            line = self._lines[name]
+            lines = self._lines[name]
+            line = lines[slots]
             del line[bisect_left(line, offer.rank, key=_rank)]
             if not line:
+                del lines[slots]
+            if not lines:
                 del self._lines[name]
 
     @property
@@ -155,6 +174,12 @@ class Board:
         """Let everybody who waits for a task look again."""
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
+
+    def slots_freed(self) -> None:
+        """Hear that slots of pools were given back."""
+        if self._full:
+            self._full.clear()
+            self.look()
 
     def retract(self, run: str, task: str) -> None:
         """Take a task off the board."""
@@ -197,7 +222,7 @@ class Board:
             while True:
                 changed = self._changed
                 tried: set[Offer] = set()
-                lacking = False
+                self._forget_full()
                 while (offer := self._next(wanted, tried)) is not None:
                     tried.add(offer)
                     claim: Claim | None = None
@@ -205,18 +230,32 @@ class Board:
                         claim = await self._try(offer, worker, seconds)
                     if claim is not None:
                         return claim
-                    lacking = lacking or (offer.pooled and offer.open)
-                with anyio.move_on_after(SLOTS_SECONDS if lacking else None):
+                with anyio.move_on_after(SLOTS_SECONDS if self._full else None):
                     await changed.wait()
         return None
 
+    def _forget_full(self) -> None:
+        """Ask again for slots after a while: of those that other engines give back nobody tells."""
+        if self._full:
+            since = anyio.current_time() - SLOTS_SECONDS
+            self._full = {slots: at for slots, at in self._full.items() if at > since}
+
     async def _try(self, offer: Offer, worker: str, seconds: float) -> Claim | None:
         """Claim a task, with a slot of its pool if it is of one; None if that cannot be."""
-        if not offer.pooled:
+        slots = offer.slots
+        if slots is None:
             return await self._begin(offer, worker, seconds)
         actor, task, pools = offer.actor, offer.task, offer.actor.tree.pools
-        slot = await take_slot(actor, task)
+        self._asking.add(offer)
+        try:
+            slot = await take_slot(actor, task)
+        except BaseException:
+            self.look()  # Others may have passed it over meanwhile.
+            raise
+        finally:
+            self._asking.discard(offer)
         if slot is None:
+            self._full[slots] = anyio.current_time()
             return None
         try:
             claim = await self._begin(offer, worker, seconds)

@@ -252,7 +252,7 @@ class RunActor:
             raise
         if freed:
             tree.pools.look()
-            tree.board.look()
+            tree.board.slots_freed()
         self.released = release
         self._written = written.row
         tree.published(run, events)
