@@ -56,6 +56,8 @@ async def main(url: str, way: str) -> None:
 
 
 if __name__ == "__main__":
+    # What a shell starts in the background ignores it, and so does all that this starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     backend, _, how = sys.argv[2].partition("-")
     if backend == "trio":
         trio.run(main, sys.argv[1], how)
