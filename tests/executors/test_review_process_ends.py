@@ -76,10 +76,12 @@ TALKS: Any = {
         assert json.loads(sys.stdin.readline())["ok"]
         print(json.dumps({"type": "success", "output": len(start["inputs"]["much"])}), flush=True)
     """,
-    "is stopped while it reads slowly": """
-        import pathlib, sys, time
+    "reads when it may": """
+        import pathlib, select, sys, time
+        select.select([sys.stdin], [], [])
         pathlib.Path("began").touch()
-        time.sleep(0.5)
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
         pathlib.Path("read").write_text(sys.stdin.readline())
     """,
 }
@@ -114,14 +116,17 @@ async def test_a_reply_does_not_disturb_what_is_being_told(tmp_path: Path) -> No
 async def test_nothing_is_told_behind_a_line_that_was_cut_short(tmp_path: Path) -> None:
     spec = talks(
         tmp_path,
-        "is stopped while it reads slowly",
+        "reads when it may",
         **{"with": {"much": "${{ tasks.much.output.stdout }}"}, "stop": {"grace": 2, "term": 5}},
     )
     async with cb.Engine("memory:", board=False, grace=0.1) as engine:
         run = await engine.start(spec)
         await until(tmp_path / "began")
+        await run.cancel()
+        await anyio.wait_all_tasks_blocked()  # Now the line is cut: what is read has no end.
+        (tmp_path / "go").touch()
         with anyio.fail_after(20):
-            assert (await run.cancel_and_wait()).state == "cancelled"
+            assert (await run.result()).state == "cancelled"
     assert not (tmp_path / "read").exists()
 
 

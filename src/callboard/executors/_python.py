@@ -74,7 +74,7 @@ class _Conversation:
     ended: Exit | None = None
     lost: ProcessLost | None = None
     _telling: anyio.Lock = attrs.field(factory=anyio.Lock)
-    _half_told: bool = False
+    _told_whole: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.stderr = Output(_STDERR_TAIL, self.lease.secrets, last=True)
@@ -86,7 +86,7 @@ class _Conversation:
             group.start_soon(self._read)
             group.start_soon(keep_lines, process.stderr, "stderr", self.lease, self.stderr)
             try:
-                await self._tell(self._start_line())
+                await self._tell(self._start_line(), first=True)
                 await self._until_over()
             except anyio.get_cancelled_exc_class():
                 await self._stop()
@@ -140,17 +140,17 @@ class _Conversation:
             self.lost = lost
         scope.cancel()
 
-    async def _tell(self, line: bytes) -> bool:
+    async def _tell(self, line: bytes, *, first: bool = False) -> bool:
         """Write one line, after those that are being written; return whether it was told."""
         async with self._telling:
-            if self._half_told:
-                return False  # It would end the line that was cut short.
-            self._half_told = True
+            if not (first or self._told_whole):
+                return False  # It would stand first, or end a line that was cut short.
+            self._told_whole = False
             try:
                 await self.process.stdin.write(line)
             except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 return False  # It listens no more; its exit tells the rest.
-            self._half_told = False
+            self._told_whole = True
             return True
 
     async def _read(self) -> None:
