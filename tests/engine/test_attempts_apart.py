@@ -36,6 +36,12 @@ def cancel_this_task(after: float | None) -> None:
         asyncio.get_running_loop().call_later(after, task.cancel)
 
 
+async def careless(waits: float | None, late: float | None) -> None:
+    if waits is not None:
+        await anyio.sleep(waits)
+    cancel_this_task(late)
+
+
 async def innocent(seconds: float) -> str:
     await anyio.sleep(seconds)
     return "done"
@@ -46,14 +52,9 @@ async def innocent(seconds: float) -> str:
 async def test_a_cancellation_left_behind_hits_no_idle_engine(
     opens: Opens, waits: float | None, after: float | None
 ) -> None:
-    async def careless() -> None:
-        if waits is not None:
-            await anyio.sleep(waits)
-        cancel_this_task(after)
-
     async with opens() as engine:
         long = await engine.start(once(innocent, 3.0))
-        assert (await engine.run(once(careless))).state == "succeeded"
+        assert (await engine.run(once(careless, waits, after))).state == "succeeded"
         await anyio.sleep(1)
         assert (await engine.run(once(innocent, 0.0))).output == "done"
         assert (await long.result()).output == "done"
@@ -63,24 +64,16 @@ async def test_a_cancellation_left_behind_hits_no_idle_engine(
 async def test_a_cancellation_left_behind_hits_no_other_attempt(
     opens: Opens, waits: float | None, after: float | None
 ) -> None:
-    async def careless() -> None:
-        if waits is not None:
-            await anyio.sleep(waits)
-        cancel_this_task(after)
-
     async with opens() as engine:
-        assert (await engine.run(once(careless))).state == "succeeded"
+        assert (await engine.run(once(careless, waits, after))).state == "succeeded"
         assert (await engine.run(once(innocent, 1.0))).output == "done"
 
 
 async def test_a_burst_goes_on_after_cancellations_that_were_left_behind(opens: Opens) -> None:
     def build(w: Any) -> Any:
         for _ in range(20):
-            w.add(careless)
+            w.add(careless, None, None)
         return w.add(innocent, 0.5)
-
-    async def careless() -> None:
-        cancel_this_task(None)
 
     async with opens(concurrency=2) as engine:
         for _ in range(3):

@@ -26,6 +26,18 @@ async def until(path: Path) -> None:
             await anyio.sleep(0.01)
 
 
+async def end_with_dead_spawner(
+    engine: cb.Engine, run: cb.RunHandle, folder: Path
+) -> cb.TaskResult:
+    """Kill the spawner once the task has begun, and return what became of the task."""
+    await until(folder / "began")
+    helper = engine._spawner.pid
+    assert helper is not None
+    os.kill(helper, signal.SIGKILL)
+    with anyio.fail_after(20):
+        return (await run.result()).tasks["t"]
+
+
 @pytest.mark.parametrize("kind", ["shell", "python"])
 async def test_an_attempt_whose_spawner_dies_is_lost(tmp_path: Path, kind: str) -> None:
     (tmp_path / "t.py").write_text(
@@ -34,12 +46,7 @@ async def test_an_attempt_whose_spawner_dies_is_lost(tmp_path: Path, kind: str) 
     said = {"shell": "touch began; sleep 60", "python": "t.py"}[kind]
     async with cb.Engine("memory:", board=False, grace=0.1) as engine:
         run = await engine.start(flow(tmp_path, **{kind: said}, lost="fail"))
-        await until(tmp_path / "began")
-        helper = engine._spawner.pid
-        assert helper is not None
-        os.kill(helper, signal.SIGKILL)
-        with anyio.fail_after(20):
-            task = (await run.result()).tasks["t"]
+        task = await end_with_dead_spawner(engine, run, tmp_path)
     assert task.error is not None
     assert task.error.kind == "lost"
 
@@ -141,12 +148,7 @@ async def test_what_its_spawner_lost_is_done_again(tmp_path: Path, kind: str) ->
     said = {"shell": "test -e began || { touch began; sleep 60; }", "python": "t.py"}[kind]
     async with cb.Engine("memory:", board=False, grace=0.1) as engine:
         run = await engine.start(flow(tmp_path, **{kind: said}))
-        await until(tmp_path / "began")
-        helper = engine._spawner.pid
-        assert helper is not None
-        os.kill(helper, signal.SIGKILL)
-        with anyio.fail_after(20):
-            task = (await run.result()).tasks["t"]
+        task = await end_with_dead_spawner(engine, run, tmp_path)
     assert (task.state, task.attempts) == ("succeeded", 2), task.error
 
 
