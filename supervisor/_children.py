@@ -144,9 +144,14 @@ class Follower:
     run: Run
     written: Transition
 
-    def go(self, tree: Tree) -> None:
-        """Have it supervised: it is stored."""
-        tree.spawn(self.run, []).stored.set()
+
+async def commit_with(tree: Tree, written: Transition, follower: Follower | None) -> None:
+    """Have both stored or neither, and supervise what follows."""
+    if follower is None:
+        await tree.storage.commit(written)
+    else:
+        await tree.storage.commit(written, follower.written)
+        tree.spawn(follower.run, []).stored.set()
 
 
 async def follower_of(tree: Tree, run: Run) -> Follower | None:

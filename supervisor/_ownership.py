@@ -23,7 +23,7 @@ from ..workflow import (
     UsageError,
     apply,
 )
-from ._children import Follower, follower_of
+from ._children import Follower, commit_with, follower_of
 from ._live import Live
 from ._rows import transition
 from ._run_actor import check_version
@@ -189,11 +189,7 @@ class Ownership:
     ) -> None:
         tree = self._tree
         written = transition(run, events, tree.id, tree.clock.wall(), release=release)
-        if follower is None:
-            await tree.storage.commit(written)
-        else:
-            await tree.storage.commit(written, follower.written)
-            follower.go(tree)
+        await commit_with(tree, written, follower)
         tree.stirring.stir()
         if run.ended:
             tree.aside.pop(run.id, None)

@@ -42,7 +42,7 @@ from ..workflow import (
 )
 from ._beginning import start_ready
 from ._carry_on import carry_on
-from ._children import follower_of
+from ._children import commit_with, follower_of
 from ._ending import job_ended
 from ._messages import (
     Answered,
@@ -242,11 +242,7 @@ class RunActor:
             written.receipts, self.receipts = self.receipts, []
             written.lines, self.lines = self.lines, []
         try:
-            if follower is None:
-                await tree.storage.commit(written)
-            else:
-                await tree.storage.commit(written, follower.written)
-                follower.go(tree)
+            await commit_with(tree, written, follower)
         except Exception:
             self.pooling.freed = freed
             raise
