@@ -21,10 +21,13 @@ def pyproject(root: Path) -> dict[str, Any]:
 
 def test_every_package_is_named(root: Path, pyproject: dict[str, Any]) -> None:
     """Setuptools is told each package by name; one that is forgotten would be left out."""
+    # Not told apart by their names: a clone may stand in a folder of any name.
+    source = root / "src" / "callboard"
+    places = [(source, folder) for folder in source.iterdir()]
+    places += [(root, root / name) for name in FOLDERS]
     found = {
         ".".join(["callboard", *init.parent.relative_to(base).parts])
-        for base in (root / "src" / "callboard", root)
-        for folder in (base.iterdir() if base.name == "callboard" else [base / f for f in FOLDERS])
+        for base, folder in places
         if folder.is_dir() and not folder.is_symlink()
         for init in folder.rglob("__init__.py")
     } | {"callboard"}
