@@ -20,10 +20,21 @@ def pytest_xdist_auto_num_workers() -> int:
     return 3 * (os.cpu_count() or 2) // 2
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long ones: at the end all others would be done and one core would wait."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_collection() -> None:
+    """Collect the tests without looking for garbage: there is little among them."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Spare the garbage collector thousands of tests: it would look at all of them each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -158,9 +158,13 @@ async def test_a_worker_that_is_cut_off_stops_before_another_begins(
     habit: Habit, cut: Break
 ) -> None:
     attempts, told = Attempts(habit), list[str]()
-    async with _engine() as engine, anyio.create_task_group() as group:
+    async with _engine() as engine:
         wire = Wire(engine)
-        async with _client(wire) as near, _client(Wire(engine)) as other:
+        async with (
+            _client(wire) as near,
+            _client(Wire(engine)) as other,
+            anyio.create_task_group() as group,
+        ):
             group.start_soon(_worker(near, attempts.go_on, told).run)
             await attempts.begun.wait()
             group.start_soon(_worker(other, attempts.go_on, []).run)
@@ -168,7 +172,7 @@ async def test_a_worker_that_is_cut_off_stops_before_another_begins(
             wire.cut, cut_at = cut, anyio.current_time()
             await attempts.begun.wait()
             taken_at = anyio.current_time()
-            await anyio.sleep(600)
+            await anyio.sleep(9 * LEASE)
             _check_given_up(attempts, wire, cut_at)
             assert attempts.spans[0][1] <= taken_at
             assert len(attempts.spans) == 2
@@ -200,7 +204,7 @@ async def test_a_block_that_is_cut_off_is_left(habit: Habit, cut: Break) -> None
             async with other.claim("mine", wait=60) as lease:
                 assert lease is not None
                 assert len(attempts.spans[0]) == 2
-                await anyio.sleep(600)
+                await anyio.sleep(9 * LEASE)
                 _check_given_up(attempts, wire, cut_at)
 
 

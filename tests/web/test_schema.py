@@ -35,6 +35,7 @@ def url() -> Iterator[str]:
         server.communicate()
 
 
+@pytest.mark.long
 def test_schemathesis_finds_nothing(url: str, tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "schemathesis.cli"),
