@@ -53,9 +53,9 @@ class Walk:
         return self.moves[number]
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=1_000)
 def walk(scenario: Scenario, seed: int) -> Walk:
-    """Return a walk, which is the same for all bugs."""
+    """Return a walk, which is the same for all bugs and all tests."""
     return Walk(scenario, seed)
 
 

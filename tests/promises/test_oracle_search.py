@@ -11,26 +11,24 @@ import attrs
 import pytest
 
 from .oracle import Blind, Create, Move, Oracle, Promise, State, TooManyError, has_dots
-from .oracle_bugs import BUGS, differs, is_small
+from .oracle_bugs import BUGS, differs, is_small, walk
 from .oracle_open import may_edges, may_orders
 from .oracle_parts import Many, labels_of, owners, way_into
-from .oracle_scenarios import guard, random_move, scenarios
+from .oracle_scenarios import guard, scenarios
 
 SEED = 2
 
 
-def moments(
-    oracle: Oracle, number: int, *, seed: int = SEED, moves: int = 15
-) -> Iterator[tuple[State, Move, str, State]]:
+def moments(number: int, *, moves: int = 15) -> Iterator[tuple[State, Move, str, State]]:
     """Go through random runs: each moment, a move, what is said about it, and the next moment."""
-    for count, scenario in enumerate(islice(scenarios(seed), number)):
-        rng = Random(count)
-        _, state = oracle.begin(scenario)
-        for _ in range(moves):
+    for count, scenario in enumerate(islice(scenarios(SEED), number)):
+        run = walk(scenario, count)
+        state = run.begin
+        for at in range(moves):
             if state is None or state.is_over:
                 break
-            before, move = state, random_move(oracle, state, rng)
-            verdict, state = oracle.apply(before, move)
+            before, move = state, run.move(at, state)
+            verdict, state = run.after[at]
             yield before, move, verdict, state
 
 
@@ -49,7 +47,7 @@ def test_nothing_is_found_where_there_is_no_bug() -> None:
 
 def test_looking_ahead_finds_what_walking_finds() -> None:
     oracle, blind, seen = Oracle(), Blind(), 0
-    for _, _, _, state in moments(oracle, 100):
+    for _, _, _, state in moments(100):
         if is_small(state) and len(state.tasks) < 6 and len([*state.leaves()]) < 3:
             with suppress(TooManyError):
                 assert blind.finals(state, 1) == oracle.finals(state, 1), state
@@ -58,8 +56,8 @@ def test_looking_ahead_finds_what_walking_finds() -> None:
 
 
 def test_what_is_broken_leads_nowhere() -> None:
-    oracle, blind, seen = Oracle(), Blind(), 0
-    for state, move, verdict, _ in moments(oracle, 400):
+    blind, seen = Blind(), 0
+    for state, move, verdict, _ in moments(400):
         if verdict == "broken" and is_small(state) and len(state.tasks) < 7:
             after_all, there = blind.apply(state, move)
             if after_all == "ok":
@@ -70,8 +68,8 @@ def test_what_is_broken_leads_nowhere() -> None:
 
 
 def test_what_closes_early_could_not_be_filled() -> None:
-    oracle, blind, seen = Oracle(), Blind(), 0
-    for state, move, verdict, there in moments(oracle, 900):
+    blind, seen = Blind(), 0
+    for state, move, verdict, there in moments(900):
         if verdict == "ok" and is_small(state):
             _, plain = blind.apply(state, move)
             for creation in closed_ways(blind, plain, there):
@@ -97,14 +95,14 @@ def closed_ways(blind: Blind, plain: State, there: State) -> Iterator[Create]:
 
 def test_what_is_ok_leads_somewhere() -> None:
     oracle = Oracle()
-    for state, move, verdict, there in moments(oracle, 150):
+    for state, move, verdict, there in moments(150):
         if verdict == "ok" and is_small(there):
             assert any(oracle.finals(there, limit) for limit in (0, 2, 4, 6, 9)), (state, move)
 
 
 def test_what_may_come_only_shrinks() -> None:
     oracle = Oracle()
-    for state, move, _, there in moments(oracle, 150):
+    for state, move, _, there in moments(150):
         if is_small(state):
             new = len(there.tasks) - len(state.tasks)
             assert oracle.finals(there, 2, since=state) <= oracle.finals(state, 2 + new), move
@@ -112,7 +110,7 @@ def test_what_may_come_only_shrinks() -> None:
 
 def test_may_labels_are_those_of_the_final_graphs() -> None:
     oracle = Oracle()
-    for _, _, _, state in moments(oracle, 150):
+    for _, _, _, state in moments(150):
         if is_small(state):
             may = oracle.may_labels(state)
             assert shown(oracle, state, 3) <= may
@@ -142,7 +140,7 @@ def test_the_order_of_promises_does_not_matter_and_twice_is_harmless() -> None:
 
 def test_promises_that_are_accepted_commute() -> None:
     oracle, seen = Oracle(), 0
-    for number, (_, _, _, state) in enumerate(moments(oracle, 200)):
+    for number, (_, _, _, state) in enumerate(moments(200)):
         rng = Random(number)
         one, other = (Promise(guard(rng, "A B M N K")) for _ in range(2))
         (first, a), (second, b) = oracle.apply(state, one), oracle.apply(state, other)
@@ -161,7 +159,7 @@ def test_promises_that_are_accepted_commute() -> None:
 
 def test_may_edges_are_those_of_rule_2() -> None:
     oracle, seen = Oracle(), 0
-    for _, _, _, state in moments(oracle, 150, moves=8):
+    for _, _, _, state in moments(150, moves=8):
         if not state.plan.auto and not has_dots(state) and len(state.tasks) < 5:
             assert may_edges(oracle, state, 0) == rule_2(oracle, state), state
             seen += 1
@@ -170,7 +168,7 @@ def test_may_edges_are_those_of_rule_2() -> None:
 
 def test_a_further_task_brings_no_further_edge() -> None:
     oracle = Oracle()
-    for _, _, _, state in moments(oracle, 60, moves=6):
+    for _, _, _, state in moments(60, moves=6):
         if not state.plan.auto and not has_dots(state) and len(state.tasks) < 4:
             assert may_edges(oracle, state, 1) == may_edges(oracle, state, 0)
             assert may_edges(oracle, state, 1) <= may_orders(oracle, state, 1)
@@ -199,7 +197,7 @@ def test_a_scenario_is_told_by_its_seed() -> None:
 def test_moves_reach_deep_moments() -> None:
     created = [
         sum(task.creator is not None for task in there.tasks)
-        for _, move, _, there in moments(Oracle(), 200, moves=30)
+        for _, move, _, there in moments(200, moves=30)
         if isinstance(move, Create)
     ]
     assert sum(number > 4 for number in created) > 100
