@@ -60,8 +60,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import attrs
-
 from .oracle_final import Final
 from .oracle_moves import Broken, Moves, Refused
 from .oracle_parts import Node, labels_of
@@ -121,6 +119,11 @@ class Oracle(Moves):
 
     walk_max = 100_000
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: dict[tuple[State, Move], tuple[Verdict, State]] = {}
+        self.graphs: dict[tuple[State, int, State | None], frozenset[Final]] = {}
+
     def begin(self, scenario: Scenario) -> tuple[Verdict, State | None]:
         """Register a scenario; all its promises are judged together, after its shape."""
         try:
@@ -160,7 +163,7 @@ class Oracle(Moves):
             owned.setdefault(task.id if plan.auto else name, []).append(shape)
         if any(map(confused, owned.values())):
             raise Unfit("a label has several places")
-        state = attrs.evolve(bare, holes=tuple(holes))
+        state = bare.with_holes(tuple(holes))
         if any(u == v for u, v in above) or self.is_deadlocked(state):
             raise Unfit("a cycle")
         return state
@@ -175,6 +178,13 @@ class Oracle(Moves):
 
     def apply(self, state: State, move: Move) -> tuple[Verdict, State]:
         """Say what a move does."""
+        key = (state, move)
+        if key not in self.answers:
+            self.answers[key] = self.answer(state, move)
+        return self.answers[key]
+
+    def answer(self, state: State, move: Move) -> tuple[Verdict, State]:
+        """Work out what a move does; see `apply`."""
         try:
             return "ok", self.moved(state, move)
         except (Refused, Misread):
@@ -209,9 +219,16 @@ class Oracle(Moves):
         Seen from an earlier moment (`since`), all that has been created after it is but a label.
         Dots are filled with the label `Z` only: it stands for any.
         """
+        key = (state, limit, since)
+        if key not in self.graphs:
+            self.graphs[key] = self.new_finals(state, limit, since)
+        return self.graphs[key]
+
+    def new_finals(self, state: State, limit: int, since: State | None) -> frozenset[Final]:
+        """Work out the final graphs; see `finals`."""
         if has_dots(state):
             return walked(self, state, limit, since)
-        return super().finals(state, limit, since)
+        return self.searched(state, limit, since)
 
 
 def has_dots(state: State) -> bool:
@@ -233,6 +250,6 @@ class Blind(Oracle):
         """Close nothing early."""
         return state
 
-    def finals(self, state: State, limit: int, since: State | None = None) -> frozenset[Final]:
+    def new_finals(self, state: State, limit: int, since: State | None) -> frozenset[Final]:
         """Return all final graphs by trying every move."""
         return walked(self, state, limit, since)

@@ -143,7 +143,7 @@ class Moves(Search):
             heirs = (*leaf.owners, task.id) if state.speaks(task) else leaf.owners
             return attrs.evolve(leaf, owners=heirs, order=transitive(leaf.order | edges))
 
-        return attrs.evolve(state, holes=tuple(edit(node, (), inherit) for node in state.holes))
+        return state.with_holes(tuple(edit(node, (), inherit) for node in state.holes))
 
     def tied_up(self, state: State, by: str, u: str, v: str) -> State:
         """Add an edge: anywhere by a wildcard, within dots by who owns these."""
@@ -165,7 +165,7 @@ class Moves(Search):
         order = self.order(state)
         new = {(u, v) for u, v in edges if u not in order[v]}
         self.edges_allowed(state, by, new)
-        state = attrs.evolve(state, edges=state.edges | new)
+        state = state.with_edges(state.edges | new)
         if self.is_deadlocked(state):
             raise Refused("an owner would wait for its own part")
         return state
@@ -236,8 +236,11 @@ class Moves(Search):
                 return attrs.evolve(other, parts=leaf.parts)
             return other
 
-        holes = tuple(edit(node, (name,), change) for name, node in state.trees())
-        return attrs.evolve(state, holes=holes)
+        touched = {address[0] for address in new}
+        holes = (
+            edit(node, (name,), change) if name in touched else node for name, node in state.trees()
+        )
+        return state.with_holes(tuple(holes))
 
     def handed(self, state: State, move: Give) -> State:
         """Give what the owner has at and below an address (rules 12, 14)."""
@@ -319,13 +322,14 @@ class Moves(Search):
     def shrunk(self, state: State, address: Address, leaf: Node) -> Node:
         """Take from a leaf what can no longer come about."""
         if isinstance(leaf, Choice):
-            ways = (attrs.evolve(leaf, options=(option,)) for option in leaf.options)
-            if not any(self.is_alive(state, address, way) for way in ways):
+            ways = {each: Choice((each,), leaf.owner) for each in leaf.options}
+            taken = {each for each in ways if self.is_alive(state, address, ways[each])}
+            if not taken:
                 return self.close(leaf)  # be it one or several ways to take nothing
             alive = tuple(
                 option
                 for option in leaf.options
-                if self.is_alive(state, address, attrs.evolve(leaf, options=(option,)))
+                if option in taken
                 or (
                     self.nothing_needed(option)
                     and self.finishes_with(state, address, self.close(leaf))
@@ -395,11 +399,11 @@ class Moves(Search):
 
 
 def _with(state: State, task: Task) -> State:
-    return attrs.evolve(state, tasks=(*state.tasks, task))
+    return state.with_tasks((*state.tasks, task))
 
 
 def _in_hole(state: State, at: int, new: Node) -> State:
-    return attrs.evolve(state, holes=(*state.holes[:at], new, *state.holes[at + 1 :]))
+    return state.with_holes((*state.holes[:at], new, *state.holes[at + 1 :]))
 
 
 def _is_on_the_way(address: Address, into: str) -> bool:

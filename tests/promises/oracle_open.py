@@ -31,6 +31,8 @@ def _reached(oracle: Oracle, state: State, further: int, *, through: bool) -> fr
     open_pairs = {(u, v) for u, v in permutations(ids, 2) if u not in order[v]}
     found: set[Edge] = set()
     for here in _runs(oracle, state, further):
+        if found == open_pairs:
+            break
         speakers = [task.id for task in here.tasks if here.speaks_now(task.id)]
         for (u, v), by in product(sorted(open_pairs - found), speakers):
             moves: list[Move] = [AddEdge(by, u, v)]
@@ -62,7 +64,10 @@ def _runs(oracle: Oracle, state: State, further: int) -> Iterator[State]:
 
 def _steps(oracle: Oracle, state: State) -> Iterator[Move]:
     for task in state.tasks:
-        yield from (Start(task.id), Succeed(task.id))
+        if task.state != "done":
+            yield Start(task.id) if task.state == "pending" else Succeed(task.id)
+        if not state.speaks_now(task.id):
+            continue
         yield Create(task.id, FRESH)
         for (hole, node), label in product(state.trees(), state.plan.labels):
             for _, path, _ in oracle.fillings(node, task.id, label, ""):

@@ -10,7 +10,7 @@ of its own. A choice that was taken is its branch; a closed leaf has no owner.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 
 import attrs
@@ -108,29 +108,30 @@ def step(node: Node) -> Address:
             return ()
 
 
-def leaves(node: Node, address: Address) -> Iterator[tuple[Address, Node]]:
-    """Go through the open leaves of a part, in the order of the text."""
-    for inside, leaf in _leaves(node):
-        yield address + inside, leaf
-
-
 @functools.lru_cache(maxsize=50_000)
-def _leaves(node: Node) -> tuple[tuple[Address, Node], ...]:
+def leaves(node: Node, address: Address) -> tuple[tuple[Address, Node], ...]:
+    """Return the open leaves of a part, in the order of the text."""
     found: list[tuple[Address, Node]] = []
     match node:
         case Group(items=items):
             for item in items:
-                found += leaves(item, step(item))
+                found += leaves(item, address + step(item))
             return tuple(found)
         case Many(parts=parts):
             for key, part in parts:
-                found += leaves(part, (key, *step(part)))
+                found += leaves(part, (*address, key, *step(part)))
         case _:
             pass
     if is_open(node):
         last = (first_name(Alt(node.options)),) if isinstance(node, Choice) else ()
-        found.append((last, node))
+        found.append((address + last, node))
     return tuple(found)
+
+
+@functools.lru_cache(maxsize=50_000)
+def same(node: Node) -> Node:
+    """Return the one part that stands for all equal ones: what is the same is compared quickly."""
+    return node
 
 
 def addresses(node: Node, address: Address) -> Iterator[Address]:
@@ -162,6 +163,8 @@ def edit(
         is_on_the_way = only is None or here == only[: len(here)]
         return edit(part, here, change, only) if is_on_the_way else part
 
+    if not leaves(node, address):
+        return node
     match node:
         case Group(items=items):
             inside = tuple(inner(each, address + step(each)) for each in items)
@@ -178,9 +181,10 @@ def edit(
     return change(address, node) if is_open(node) else node
 
 
+@functools.lru_cache(maxsize=50_000)
 def swap(node: Node, address: Address, new: Node) -> Node:
     """Put another leaf in the place of one."""
-    return edit(node, (), lambda here, leaf: new if here == address else leaf, address)
+    return same(edit(node, (), lambda here, leaf: new if here == address else leaf, address))
 
 
 def many(node: Many, parts: tuple[tuple[str, Node], ...]) -> Many:
@@ -196,7 +200,8 @@ def many(node: Many, parts: tuple[tuple[str, Node], ...]) -> Many:
     return Many(node.shape, node.owner, known + named)
 
 
-def labels_of(leaf: Node, anything: Iterable[str]) -> Iterable[str]:
+@functools.lru_cache(maxsize=50_000)
+def labels_of(leaf: Node, anything: tuple[str, ...]) -> tuple[str, ...]:
     """Return the labels that a leaf could take."""
     match leaf:
         case Place(name=name):
@@ -209,7 +214,8 @@ def labels_of(leaf: Node, anything: Iterable[str]) -> Iterable[str]:
             return anything
     found = [place for place, _ in places(inside)]
     names = {each.name for each in found if isinstance(each, Lab)}
-    return sorted(names.union(anything) if any(isinstance(each, Dots) for each in found) else names)
+    names |= set(anything) if any(isinstance(each, Dots) for each in found) else set()
+    return tuple(sorted(names))
 
 
 def way_into(address: Address, leaf: Node) -> str:
@@ -301,14 +307,14 @@ class Parts:
             ):
                 grown = many(node, (*node.parts, (ref, new)))
                 if len(grown.parts) == node.shape.high:
-                    grown = attrs.evolve(grown, owner=None)
+                    grown = Many(node.shape, None, grown.parts)
                 yield cost + 1, ("+", *step(new), *path), grown
 
     def close(self, leaf: Node, who: str | None = None) -> Node:
         """Close a leaf; with `who`, only for this owner of dots."""
         match leaf:
-            case Many():
-                return attrs.evolve(leaf, owner=None)
+            case Many(shape=shape, parts=parts):
+                return Many(shape, None, parts)
             case Wild(owners=several):
                 left = tuple(each for each in several if who is not None and each != who)
                 return attrs.evolve(leaf, owners=left)

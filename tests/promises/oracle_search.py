@@ -10,6 +10,7 @@ for creations "by T". `oracle_naive` searches every single move instead; a test 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Iterable, Iterator
 from itertools import product
 
@@ -31,6 +32,7 @@ from .oracle_parts import (
     labels_of,
     leaves,
     owners,
+    same,
     swap,
 )
 from .oracle_shapes import Closed, Count, Edges, Guard, Only, matches
@@ -53,19 +55,30 @@ class Look:
     speakers: tuple[str, ...]  # who has the wildcard of an open run
     kin: State | None
 
+    # `attrs.evolve` would do, but takes much longer.
+
+    def with_hole(self, at: int, node: Node) -> Look:
+        """Have another hole in the place of one."""
+        holes = (*self.holes[:at], node, *self.holes[at + 1 :])
+        return Look(self.plan, holes, self.guards, self.tally, self.speakers, self.kin)
+
+    def with_tally(self, tally: tuple[int, ...]) -> Look:
+        """Have counted more."""
+        return Look(self.plan, self.holes, self.guards, tally, self.speakers, self.kin)
+
 
 def transitive(pairs: Iterable[Edge]) -> frozenset[Edge]:
     """Add what follows from an order."""
+    return _transitive(frozenset(pairs))
+
+
+@functools.lru_cache(maxsize=10_000)
+def _transitive(pairs: frozenset[Edge]) -> frozenset[Edge]:
     closed = set(pairs)
-    while True:
-        more = {(u, w) for u, v in closed for x, w in closed if v == x} - closed
-        if not more:
-            return frozenset(closed)
-        closed |= more
-
-
-def _put(look: Look, at: int, node: Node) -> Look:
-    return attrs.evolve(look, holes=(*look.holes[:at], node, *look.holes[at + 1 :]))
+    for middle in {v for _, v in pairs}:
+        fronts = [u for u, v in closed if v == middle]
+        closed |= set(product(fronts, [v for u, v in closed if u == middle]))
+    return frozenset(closed)
 
 
 class Search(Parts):
@@ -101,9 +114,10 @@ class Search(Parts):
 
     def count(self, state: State, guard: Guard) -> int:
         """Count the tasks that a guard is about."""
+        if not isinstance(guard, Count):
+            return 0
         return sum(
-            isinstance(guard, Count)
-            and matches(guard.glob, task.label)
+            matches(guard.glob, task.label)
             and (guard.scope is None or guard.scope in state.chain(task.id))
             for task in state.tasks
         )
@@ -128,7 +142,7 @@ class Search(Parts):
 
     def order(self, state: State) -> dict[Vertex, frozenset[Vertex]]:
         """Return, for each task and open leaf, the tasks and open leaves in front of it."""
-        key = (state.plan, state.tasks, state.holes, state.edges)
+        key = (state.plan, tuple(task.id for task in state.tasks), state.holes, state.edges)
         if key not in self.orders:
             self.orders[key] = self.new_order(state)
         return self.orders[key]
@@ -140,16 +154,18 @@ class Search(Parts):
             entry, way_out = f"#{name}<", f"#{name}>"
             vertices, pairs = self.poset(node, (name,))
             fronts |= {entry: set(), way_out: {entry, *vertices}}
-            for number, v in enumerate(vertices):
+            for v in vertices:
                 fronts.setdefault(v, set()).add(entry)
-                fronts[v] |= {vertices[a] for a, b in pairs if b == number}
+            for a, b in pairs:
+                fronts[vertices[b]].add(vertices[a])
         for u, v in state.edges:
             fronts[f"{v}<" if v[0] == "#" else v].add(f"{u}>" if u[0] == "#" else u)
         done: dict[Vertex, frozenset[Vertex]] = {}
 
         def closed(v: Vertex) -> frozenset[Vertex]:
             if v not in done:
-                done[v] = frozenset(fronts[v]).union(*map(closed, fronts[v]))
+                far = [done.get(u) or closed(u) for u in fronts[v]]
+                done[v] = frozenset(fronts[v]).union(*far)
             return done[v]
 
         marks = {f"#{name}{side}" for name in state.plan.holes for side in "<>"}
@@ -221,22 +237,19 @@ class Search(Parts):
 
     # What one step leads to.
 
-    def growth(
-        self, look: Look, anything: tuple[str, ...], only: str | None = None
-    ) -> Iterator[Look]:
-        """Go through all that one creation can lead to, and one giving where it matters.
-
-        `anything` are the labels that dots are tried with, `only` limits all to one label.
-        """
-        for _, step in self.creations(look, anything, only):
-            yield step
+    def growth(self, look: Look) -> Iterator[tuple[Births, Look]]:
+        """Go through all that one creation can lead to, and one giving where it matters."""
+        yield from self.creations(look, anything=())
         if look.kin is not None:
-            yield from self.given(look, look.kin)
+            yield from (((), step) for step in self.given(look, look.kin))
 
     def creations(
         self, look: Look, anything: tuple[str, ...], only: str | None = None
     ) -> Iterator[tuple[Births, Look]]:
-        """Go through all that one creation can lead to, with all that it creates."""
+        """Go through all that one creation can lead to, with all that it creates.
+
+        `anything` are the labels that dots are tried with, `only` limits all to one label.
+        """
         for at, node in enumerate(look.holes):
             for address, leaf in leaves(node, ()):
                 yield from self.filled(look, at, address, leaf, anything=anything, only=only)
@@ -255,24 +268,24 @@ class Search(Parts):
     ) -> Iterator[tuple[Births, Look]]:
         """Go through all that one creation in a leaf can lead to."""
         node = look.holes[at]
-        wanted = tuple(labels_of(leaf, anything)) if only is None else (only,)
+        wanted = labels_of(leaf, anything) if only is None else (only,)
         for births, new in self.ways(leaf, wanted, anything, auto=look.plan.auto):
-            yield from self.born(_put(look, at, swap(node, address, new)), births)
+            yield from self.born(look.with_hole(at, swap(node, address, new)), births)
 
     def born(self, look: Look, births: Births) -> Iterator[tuple[Births, Look]]:
         """Count tasks that are created, unless a guard does not let them be."""
         if all(self.may_be(look.kin, look.guards, label, by) for label, by in births):
             tally = tuple(
                 number
+                if not isinstance(guard, Count)
+                else number
                 + sum(
-                    isinstance(guard, Count)
-                    and matches(guard.glob, label)
-                    and self.in_scope(look.kin, guard, by)
+                    matches(guard.glob, label) and self.in_scope(look.kin, guard, by)
                     for label, by in births
                 )
                 for guard, number in zip(look.guards, look.tally, strict=True)
             )
-            yield births, attrs.evolve(look, tally=tally)
+            yield births, look.with_tally(tally)
 
     def may_be(self, state: State | None, guards: tuple[Guard, ...], label: str, by: str) -> bool:
         """Tell whether "only tasks …" allows a creation."""
@@ -295,7 +308,7 @@ class Search(Parts):
                         continue
                     more, whole = self.certain(new) if auto else ((), new)
                     found.add((((label, who), *more), whole))
-            self.all_ways[key] = list(found)
+            self.all_ways[key] = [(births, same(new)) for births, new in found]
         return self.all_ways[key]
 
     def grown(self, leaf: Node, who: str, label: str) -> Iterator[Filling]:
@@ -312,7 +325,7 @@ class Search(Parts):
             if not isinstance(leaf, Place) or leaf.owner is None:
                 return leaf
             births.append((leaf.name, leaf.owner))
-            return attrs.evolve(leaf, owner=None, task=LATER + leaf.name)
+            return Place(leaf.name, leaf.key, None, LATER + leaf.name)
 
         new = edit(node, (), make)
         return tuple(births), new
@@ -339,7 +352,8 @@ class Search(Parts):
                 useful = [each for each in asked if each.glob in labels_of(leaf, (each.glob,))]
                 for who, to in self.heirs_of(look, kin, at, address, leaf):
                     if any(self.in_scope(kin, guard, to) for guard in useful):
-                        yield _put(look, at, swap(node, address, self.hand_over(leaf, who, to)))
+                        given = swap(node, address, self.hand_over(leaf, who, to))
+                        yield look.with_hole(at, given)
 
     def heirs_of(
         self, look: Look, kin: State, at: int, address: Address, leaf: Node
@@ -404,7 +418,7 @@ class Search(Parts):
 
     # With which graphs it can finish.
 
-    def finals(self, state: State, limit: int, since: State | None = None) -> frozenset[Final]:
+    def searched(self, state: State, limit: int, since: State | None) -> frozenset[Final]:
         """Return all final graphs of a closed run without dots: at most so many further tasks.
 
         Seen from an earlier moment (`since`), all that has been created after it is but a label.
@@ -413,21 +427,17 @@ class Search(Parts):
         above = self.tops(state)
         found: set[Final] = set()
         seen: set[Look] = set()
-        edge = [self.look(state)]
+        edge = [(0, self.look(state))]
         while edge:
-            look = edge.pop()
-            if look in seen or self.exceeded(look) or self.further(look) > limit:
+            further, look = edge.pop()
+            if look in seen or self.exceeded(look) or further > limit:
                 continue
             seen.add(look)
             if self.at_rest(look):
                 found.add(self.final(look, state, now, above))
-            if self.further(look) < limit:
-                edge += self.growth(look, anything=())
+            if further < limit:
+                edge += [(further + len(births), step) for births, step in self.growth(look)]
         return frozenset(found)
-
-    def further(self, look: Look) -> int:
-        """Count the tasks that a search has thought up."""
-        return sum(ref[0] == LATER for node in look.holes for ref in self.poset(node)[0])
 
     def edge_may_be(
         self, state: State | None, guards: tuple[Guard, ...], pair: tuple[str, str], by: str

@@ -5,6 +5,7 @@ Part of the oracle: it shares nothing with the package and must not import it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -315,6 +316,7 @@ def is_guard(text: str) -> bool:
     return text.split(maxsplit=1)[0] in GUARDS
 
 
+@functools.lru_cache(maxsize=1_000)
 def read_guard(text: str) -> tuple[Guard, ...]:
     """Parse a guard. "No …" has the upper end -1, which stands for the present count."""
     words = [token.strip('"') for token in re.findall(r'"[^"]*"|->|,|[^\s,"]+', text)]

@@ -5,13 +5,14 @@ Part of the oracle: it shares nothing with the package and must not import it.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import attrs
 
-from .oracle_parts import Address, Node, leaves
+from .oracle_parts import Address, Node, leaves, same
 from .oracle_shapes import (
     Guard,
     Lab,
@@ -79,11 +80,15 @@ class State:
 
     def task(self, id: str | None) -> Task | None:
         """Return a task, if there is one of this id."""
-        return next((each for each in self.tasks if each.id == id), None)
+        for each in self.tasks:  # quicker than a generator, and this is asked millions of times
+            if each.id == id:
+                return each
+        return None
 
     def speaks(self, task: Task) -> bool:
         """Tell whether a task is living and can speak the protocol."""
-        return task.state != "done" and not self.plan.mute & {task.id, task.label}
+        mute = self.plan.mute
+        return task.state != "done" and task.id not in mute and task.label not in mute
 
     def speaks_now(self, id: str) -> bool:
         """Tell whether a task is running and can speak."""
@@ -104,25 +109,38 @@ class State:
 
     def trees(self) -> Iterator[tuple[str, Node]]:
         """Go through the holes with their ids."""
-        yield from zip(self.plan.holes, self.holes, strict=True)
+        return zip(self.plan.holes, self.holes, strict=True)
 
-    def leaves(self) -> Iterator[tuple[Address, Node]]:
-        """Go through the open leaves of all holes."""
-        for name, node in self.trees():
-            yield from leaves(node, (name,))
+    def leaves(self) -> list[tuple[Address, Node]]:
+        """Return the open leaves of all holes."""
+        return [each for name, node in self.trees() for each in leaves(node, (name,))]
 
     def with_edge(self, edge: Edge) -> State:
         """Put a task in front of another."""
-        return attrs.evolve(self, edges=self.edges | {edge})
+        return self.with_edges(self.edges | {edge})
 
     def with_task(self, id: str, state: str) -> State:
         """Let a task have another state."""
-        return attrs.evolve(
-            self,
-            tasks=tuple(
-                attrs.evolve(each, state=state) if each.id == id else each for each in self.tasks
-            ),
+        return self.with_tasks(
+            tuple(
+                Task(id, each.label, each.creator, state) if each.id == id else each
+                for each in self.tasks
+            )
         )
+
+    # `attrs.evolve` would do, but takes much longer.
+
+    def with_tasks(self, tasks: tuple[Task, ...]) -> State:
+        """Have other tasks."""
+        return State(self.plan, tasks, self.holes, self.edges, self.guards)
+
+    def with_holes(self, holes: tuple[Node, ...]) -> State:
+        """Have other holes."""
+        return State(self.plan, self.tasks, tuple(map(same, holes)), self.edges, self.guards)
+
+    def with_edges(self, edges: frozenset[Edge]) -> State:
+        """Have other edges."""
+        return State(self.plan, self.tasks, self.holes, edges, self.guards)
 
 
 @attrs.frozen
@@ -201,8 +219,9 @@ class Declared:
     owners: dict[str, str | None] = attrs.Factory(dict[str, str | None])
 
 
+@functools.lru_cache(maxsize=2_000)
 def declared(scenario: Scenario) -> Declared:
-    """Read the tasks, holes and edges of a scenario."""
+    """Read the tasks, holes and edges of a scenario. Nobody changes them afterwards."""
     found = Declared()
     for name, needs in scenario.tasks:
         found.tasks.append(name)
