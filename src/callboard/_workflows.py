@@ -11,7 +11,7 @@ from typing import Any, overload
 import attrs
 
 from ._builder import Builder
-from .workflow import CallboardError, DefinitionError, WorkflowSpec
+from .workflow import CallboardError, DefinitionError, UsageError, WorkflowSpec
 from .workflow._definition import MAX_TASKS
 
 ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
@@ -43,6 +43,8 @@ class Workflow:
             raise
         except (Exception, SystemExit) as error:
             words = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+            if isinstance(error, TypeError) and _was_not_entered(error):
+                words += "; its parameters must be the builder, then the run's inputs"
             raise DefinitionError(
                 [f"{self._place(error)}workflow {self.name!r} cannot be built: {words}"]
             ) from error
@@ -72,6 +74,11 @@ class Workflow:
             return last
         self._last[:] = [weakref.ref(spec)]
         return spec
+
+
+def _was_not_entered(error: BaseException) -> bool:
+    """Return whether an error is one of the call, not of what the function does."""
+    return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
 @overload
@@ -107,7 +114,7 @@ def workflow(
     run's output.  ``max_tasks`` stops a run that would grow for ever.
 
     Raises:
-        UsageError: a setting cannot be what was given.
+        UsageError: a setting cannot be what was given, or the function is asynchronous.
     """
     settings: dict[str, Any] = {
         "concurrency": concurrency,
@@ -120,6 +127,11 @@ def workflow(
     WorkflowSpec(name="checked here, where the settings stand", **settings)
 
     def make(function: Callable[..., Any]) -> Workflow:
+        if inspect.iscoroutinefunction(function):
+            raise UsageError(
+                f"workflow {name or function.__name__!r} is an async function; it only builds the"
+                " graph, so write def instead of async def (its tasks may be async)"
+            )
         return Workflow(function, name or function.__name__, settings)
 
     return make if fn is None else make(fn)

@@ -222,3 +222,40 @@ def test_graphs_with_equal_values_of_other_types_are_kept_apart() -> None:
 
     one, true = (given.build(value)[0] for value in (1, True))
     assert one.tasks[0].inputs["args"][0] is not true.tasks[0].inputs["args"][0]
+
+
+@pytest.mark.parametrize("wrong", ["no_builder", "nothing", "other_input"])
+def test_a_workflow_function_that_cannot_be_called_so_is_told_what_it_takes(wrong: str) -> None:
+    @cb.workflow(name="no_builder")
+    def no_builder(number: int) -> None: ...
+
+    @cb.workflow(name="nothing")
+    def nothing() -> None: ...
+
+    @cb.workflow(name="other_input")
+    def other_input(w: cb.Builder, amount: int) -> None: ...
+
+    taken = {"no_builder": no_builder, "nothing": nothing, "other_input": other_input}[wrong]
+    with pytest.raises(cb.DefinitionError) as caught:
+        taken.build(number=1)
+    text = str(caught.value)
+    assert f"test_starting.py:{taken.function.__code__.co_firstlineno}: workflow {wrong!r}" in text
+    assert text.endswith("; its parameters must be the builder, then the run's inputs")
+
+
+def test_a_type_error_inside_a_workflow_function_is_told_alone() -> None:
+    @cb.workflow
+    def adds(w: cb.Builder) -> None:
+        w.add()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+    with pytest.raises(cb.DefinitionError) as caught:
+        adds.build()
+    assert "TypeError" in str(caught.value)
+    assert "parameters" not in str(caught.value)
+
+
+def test_an_async_function_is_no_workflow() -> None:
+    async def flow(w: cb.Builder) -> None: ...
+
+    with pytest.raises(cb.UsageError, match="write def instead of async def"):
+        cb.workflow(flow)
