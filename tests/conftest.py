@@ -31,9 +31,13 @@ def pytest_collection() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector thousands of tests: it would look at all of them each time."""
+    """Spare the garbage collector thousands of tests: it would look at all of them each time.
+
+    It comes seldom, too: a search through many graphs holds all that it makes for long.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
     gc.enable()
 
 
