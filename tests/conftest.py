@@ -7,7 +7,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
+from inspect import isasyncgenfunction, iscoroutinefunction
 
+import anyio
 import pytest
 
 # Hundreds of processes are started: where nothing compiled is kept, each compiles all anew.
@@ -39,6 +42,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     gc.enable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test on trio as a program does, where no fixture needs the test's loop.
+
+    anyio's plugin runs trio as a guest, whose every turn goes through two threads.
+    """
+    test, given = pyfuncitem.obj, pyfuncitem.funcargs
+    if not iscoroutinefunction(test) or given.get("anyio_backend") != "trio":
+        return None
+    asked = pyfuncitem._fixtureinfo
+    makers = [known[-1].func for known in asked.name2fixturedefs.values()]
+    if any(isasyncgenfunction(make) or iscoroutinefunction(make) for make in makers):
+        return None
+    anyio.run(partial(test, **{name: given[name] for name in asked.argnames}), backend="trio")
+    return True
 
 
 @pytest.fixture(params=["asyncio", "trio"])
