@@ -13,6 +13,7 @@ import pytest
 import callboard as cb
 from callboard import testing
 from callboard.storage import MemoryStore, Store
+from callboard.supervisor._pools import DEAD_SECONDS
 from callboard.workflow import TaskOptions, TaskSpec, WorkflowSpec
 
 Opens = Callable[..., AbstractAsyncContextManager[cb.Engine]]
@@ -188,9 +189,12 @@ async def test_an_answer_that_cannot_be_stored_is_refused_and_can_be_given_again
 
 
 async def test_a_pool_slot_of_a_run_that_is_set_aside_is_free_at_once(
-    new_store: NewStore, opens: Opens
+    new_store: NewStore, opens: Opens, durable: bool
 ) -> None:
-    """Nothing more is written of the run, and its engine has no other that could give it back."""
+    """Nothing more is written of the run, and its engine has no other that could give it back.
+
+    Virtual time may run ahead of the thread that watches a file: the next look finds the slot.
+    """
     spec = WorkflowSpec(
         name="pooled",
         tasks=(TaskSpec(id="a", name="a", kind="shell", options=TaskOptions(pool="p")),),
@@ -212,7 +216,8 @@ async def test_a_pool_slot_of_a_run_that_is_set_aside_is_free_at_once(
             await handle.result()
         began = anyio.current_time()
         assert (await waiting.result()).state == "succeeded"
-        assert anyio.current_time() - began < 10
+        waited = anyio.current_time() - began - 5  # how long the task takes
+        assert waited <= DEAD_SECONDS if durable else waited == 0
         faulty.heal()
 
 
