@@ -14,6 +14,7 @@ from ._builder import Builder
 from .workflow import CallboardError, DefinitionError, UsageError, WorkflowSpec
 from .workflow._definition import MAX_TASKS
 
+PARAMETERS = "its parameters must be the builder, then the run's inputs"
 ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
 
 
@@ -44,7 +45,7 @@ class Workflow:
         except (Exception, SystemExit) as error:
             words = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
             if isinstance(error, TypeError) and _was_not_entered(error):
-                words += "; its parameters must be the builder, then the run's inputs"
+                words += f"; {PARAMETERS}"
             raise DefinitionError(
                 [f"{self._place(error)}workflow {self.name!r} cannot be built: {words}"]
             ) from error

@@ -115,6 +115,13 @@ def test_what_a_workflow_function_raises_is_told_in_its_own_words(
     assert words in done.err
 
 
+def test_a_workflow_function_without_the_builder_is_told_what_it_takes(cli: Cli) -> None:
+    write("own.py", "import callboard as cb\n@cb.workflow\ndef w(n): ...\n")
+    done = cli("run", "own.py:w", "--input", "n=1")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert "its parameters must be the builder, then the run's inputs" in done.err
+
+
 def test_a_missing_function_is_refused_before_anything_is_stored(cli: Cli) -> None:
     flow = write("flow.yaml", 'tasks: [{name: A, function: "no_such:one"}, {name: B, shell: ls}]')
     done = cli("run", flow)

@@ -15,7 +15,7 @@ import attrs
 import click
 
 from .._loading import let_import, load
-from .._workflows import Workflow
+from .._workflows import PARAMETERS, Workflow
 from ..engine import Engine, RunHandle
 from ..storage import RunQuery, Store, open_store
 from ..supervisor import Live, NoExecutor, failure_run
@@ -126,7 +126,9 @@ def _inputs(workflow: Workflow | WorkflowSpec, texts: Sequence[str]) -> dict[str
     try:
         inspect.signature(workflow.function).bind(None, **given)
     except TypeError as error:
-        raise UsageError(f"workflow {workflow.name!r} cannot be begun so: {error}") from error
+        raise UsageError(
+            f"workflow {workflow.name!r} cannot be begun so: {error}; {PARAMETERS}"
+        ) from error
     return given
 
 
