@@ -14,7 +14,6 @@ from ._builder import Builder
 from .workflow import CallboardError, DefinitionError, UsageError, WorkflowSpec
 from .workflow._definition import MAX_TASKS
 
-PARAMETERS = "its parameters must be the builder, then the run's inputs"
 ON_FAILURE = ("skip_downstream", "stop", "drain", "allow_partial")
 
 
@@ -44,12 +43,29 @@ class Workflow:
             raise
         except (Exception, SystemExit) as error:
             words = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-            if isinstance(error, TypeError) and _was_not_entered(error):
-                words += f"; {PARAMETERS}"
+            if isinstance(error, TypeError):
+                words = self.misfit(*args, **kwargs) or words
             raise DefinitionError(
                 [f"{self._place(error)}workflow {self.name!r} cannot be built: {words}"]
             ) from error
         return self._shared(builder.finish(output, self.settings)), builder.functions
+
+    def misfit(self, *args: Any, **kwargs: Any) -> str | None:
+        """Say why the function cannot be called with the builder and these inputs, if so."""
+        signature = inspect.signature(self.function)
+        try:
+            signature.bind(None, *args, **kwargs)
+        except TypeError as error:
+            words = str(error)
+        else:
+            return None
+        known = {name: value for name, value in kwargs.items() if name in signature.parameters}
+        try:
+            signature.bind_partial(None, *args, **known)
+        except TypeError:
+            # No input is missing or unknown: the builder stands in the place of one.
+            words += "; its parameters must be the builder, then the run's inputs"
+        return words
 
     def _place(self, error: BaseException) -> str:
         """Return where in the function's file an error came up, however far below it was raised."""
@@ -75,11 +91,6 @@ class Workflow:
             return last
         self._last[:] = [weakref.ref(spec)]
         return spec
-
-
-def _was_not_entered(error: BaseException) -> bool:
-    """Return whether an error is one of the call, not of what the function does."""
-    return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
 @overload

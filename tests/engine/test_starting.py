@@ -224,23 +224,33 @@ def test_graphs_with_equal_values_of_other_types_are_kept_apart() -> None:
     assert one.tasks[0].inputs["args"][0] is not true.tasks[0].inputs["args"][0]
 
 
-@pytest.mark.parametrize("wrong", ["no_builder", "nothing", "other_input"])
-def test_a_workflow_function_that_cannot_be_called_so_is_told_what_it_takes(wrong: str) -> None:
-    @cb.workflow(name="no_builder")
+def test_a_workflow_function_that_does_not_fit_its_inputs_is_told_why() -> None:
+    @cb.workflow
     def no_builder(number: int) -> None: ...
 
-    @cb.workflow(name="nothing")
+    @cb.workflow
     def nothing() -> None: ...
 
-    @cb.workflow(name="other_input")
-    def other_input(w: cb.Builder, amount: int) -> None: ...
+    @cb.workflow
+    def fits(w: cb.Builder, number: int) -> None: ...
 
-    taken = {"no_builder": no_builder, "nothing": nothing, "other_input": other_input}[wrong]
-    with pytest.raises(cb.DefinitionError) as caught:
-        taken.build(number=1)
-    text = str(caught.value)
-    assert f"test_starting.py:{taken.function.__code__.co_firstlineno}: workflow {wrong!r}" in text
-    assert text.endswith("; its parameters must be the builder, then the run's inputs")
+    def told(flow: cb.Workflow, *args: Any, **inputs: Any) -> str:
+        with pytest.raises(cb.DefinitionError) as caught:
+            flow.build(*args, **inputs)
+        place = f"test_starting.py:{flow.function.__code__.co_firstlineno}: workflow {flow.name!r} "
+        (_, text) = str(caught.value).split(place)
+        return text
+
+    builder = "; its parameters must be the builder, then the run's inputs"
+    many = f"cannot be built: too many positional arguments{builder}"
+    assert told(no_builder, number=1) == (
+        f"cannot be built: multiple values for argument 'number'{builder}"
+    )
+    assert [told(no_builder, 1), told(nothing), told(fits, 1, 2)] == [many] * 3
+    assert told(fits) == "cannot be built: missing a required argument: 'number'"
+    assert told(fits, number=1, more=2) == (
+        "cannot be built: got an unexpected keyword argument 'more'"
+    )
 
 
 def test_a_type_error_inside_a_workflow_function_is_told_alone() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ import attrs
 import click
 
 from .._loading import let_import, load
-from .._workflows import PARAMETERS, Workflow
+from .._workflows import Workflow
 from ..engine import Engine, RunHandle
 from ..storage import RunQuery, Store, open_store
 from ..supervisor import Live, NoExecutor, failure_run
@@ -123,12 +122,8 @@ def _inputs(workflow: Workflow | WorkflowSpec, texts: Sequence[str]) -> dict[str
     if isinstance(workflow, WorkflowSpec):
         return check_inputs(workflow, dict(parse_input_text(each, workflow) for each in texts))
     given = dict(parse_input_text(each, WorkflowSpec(name=workflow.name)) for each in texts)
-    try:
-        inspect.signature(workflow.function).bind(None, **given)
-    except TypeError as error:
-        raise UsageError(
-            f"workflow {workflow.name!r} cannot be begun so: {error}; {PARAMETERS}"
-        ) from error
+    if why := workflow.misfit(**given):
+        raise UsageError(f"workflow {workflow.name!r} cannot be begun so: {why}")
     return given
 
 
