@@ -267,6 +267,23 @@ def test_the_exit_code_is_the_same_if_nobody_reads(
     assert done.returncode == code
 
 
+def test_garbage_is_looked_for_when_a_command_has_started() -> None:
+    program = """
+import gc
+from callboard.cli import main
+usual, looks = gc.get_threshold(), []
+gc.callbacks.append(lambda phase, _: looks.append(phase))
+code = main()
+at_start = len(looks)
+kept = [[] for _ in range(300_000)]
+print(code, at_start, len(looks) > 2, gc.get_threshold() == usual, len(gc.callbacks))
+"""
+    flow = write("flow.yaml", "tasks: [{name: A, shell: 'true'}]")
+    command = [sys.executable, "-c", program, "run", flow, "--no-progress"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "0 0 True True 1"
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_interruption_before_a_run_is_taken_up(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, backend: str
