@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import anyio.lowlevel
-import attrs
 
+from .._frozen import frozen
 from ._parking import Spot, new_spot
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ T = TypeVar("T")
 FAIR = 32
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChannelStatistics:
     """What a channel holds at this moment."""
 

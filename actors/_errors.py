@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-import attrs
+from .._frozen import frozen
 
 LOGGER = logging.getLogger("callboard.actors")
 
@@ -24,7 +24,7 @@ class MailboxClosed(Exception):
     """The mailbox is closed and everything in it was taken: no message will ever come."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Undelivered:
     """A message that reached nobody."""
 

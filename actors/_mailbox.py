@@ -22,6 +22,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
+from .._frozen import frozen
 from ._errors import ActorStopped, MailboxClosed, UndeliveredHook, report_undelivered
 from ._finishing import finish_waiting
 from ._parking import Spot, new_spot
@@ -46,7 +47,7 @@ class MailboxState(StrEnum):
     """Nothing, and there is nothing left to receive."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class MailboxStatistics:
     """What a mailbox holds at this moment."""
 

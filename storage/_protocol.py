@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import Event, RunState, TaskState
 from ..workflow._texts import storable
 
@@ -23,7 +24,7 @@ FOUND_MAX = 11
 """How many ids of runs a store finds at once: ten to name, and one that tells of more."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class EngineInfo:
     """An engine as other engines on the same store see it."""
 
@@ -82,7 +83,7 @@ class TaskRow:
     changed_at: float
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LogLine:
     """A line that a task wrote.
 
@@ -100,7 +101,7 @@ class LogLine:
     number: int = 0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Receipt:
     """What was answered to one command of a worker elsewhere: said again, it gets this once more.
 
@@ -145,7 +146,7 @@ class Transition:
     only_version: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StoredRun:
     """All that is known of a run: folding ``events`` gives its state."""
 
@@ -153,7 +154,7 @@ class StoredRun:
     events: Sequence[Event]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Posted:
     """A command that somebody left for a run which another engine owns."""
 
@@ -163,7 +164,7 @@ class Posted:
     by: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PoolLease:
     """A slot of a pool, held by one attempt."""
 
@@ -174,7 +175,7 @@ class PoolLease:
     engine: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunQuery:
     """Which runs to list, newest first.
 
@@ -195,7 +196,7 @@ class RunQuery:
     before: float | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Record:
     """Something that is remembered beside runs: a definition, a topic, a token.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -146,7 +147,7 @@ def _check_ours(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _migrate(path: Path, connection: sqlite3.Connection) -> None:
-    """Apply, one transaction each, the migrations that the file has not seen."""
+    """Apply, all or none of them, the migrations that the file has not seen."""
     known = migrations()
     version = _version(connection)
     if version > len(known):
@@ -154,17 +155,21 @@ def _migrate(path: Path, connection: sqlite3.Connection) -> None:
             f"store {path} has schema {version}, and this version of callboard knows {len(known)}: "
             f"a newer one wrote it; upgrade callboard"
         )
-    for number, script in enumerate(known[version:], version + 1):
-        try:
-            connection.executescript(
-                f"BEGIN IMMEDIATE;\n{script}\n"
-                f"PRAGMA application_id = {APPLICATION_ID};\n"
-                f"INSERT INTO schema_version VALUES ({number}, {time.time()});\nCOMMIT;"
-            )
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+    if version == len(known):
+        return
+    steps = (
+        f"{script}\nINSERT INTO schema_version VALUES ({number}, {time.time()});\n"
+        for number, script in enumerate(known[version:], version + 1)
+    )
+    try:
+        # One transaction, so that a new file costs one wait for the disk.
+        connection.executescript(
+            f"BEGIN IMMEDIATE;\n{''.join(steps)}PRAGMA application_id = {APPLICATION_ID};\nCOMMIT;"
+        )
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -175,7 +180,8 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(version)
 
 
-def migrations() -> list[str]:
+@cache
+def migrations() -> tuple[str, ...]:
     """Return the migrations in order; the n-th makes schema n."""
     scripts = sorted(
         (
@@ -185,4 +191,4 @@ def migrations() -> list[str]:
         ),
         key=lambda each: each.name,
     )
-    return [script.read_text(encoding="utf-8") for script in scripts]
+    return tuple(script.read_text(encoding="utf-8") for script in scripts)

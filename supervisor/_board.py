@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import attrs
 
+from .._frozen import frozen
 from ..actors import ActorStopped
 from ..storage import LogLine
 from ..workflow import Command, Creation, Refused, StaleFence, Task, TaskState, commands as c
@@ -63,7 +64,7 @@ class Offer:
         )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wanted:
     """Which tasks a worker can do.
 

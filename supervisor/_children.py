@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
-import attrs
 
+from .._frozen import frozen
 from ..storage import Transition
 from ..workflow import (
     FAILURE_INPUTS,
@@ -137,7 +137,7 @@ def failure_run(run: str) -> str:
     return f"{run}.failure"
 
 
-@attrs.frozen
+@frozen
 class Follower:
     """The run that follows the end of another: begun, and written down together with that end."""
 

@@ -7,46 +7,47 @@ from typing import Any, Protocol, TypeAlias
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import Creation, Failure, Run, Stop, Task, TaskSpec, Wait, WorkflowSpec
 from ._secrets import NO_SECRETS, Secrets
 
 
-@attrs.frozen
+@frozen
 class Done:
     """The work is done."""
 
     output: Any = None
 
 
-@attrs.frozen
+@frozen
 class NotDone:
     """The work found that the run may not go on past it; that is no failure."""
 
     message: str | None = None
 
 
-@attrs.frozen
+@frozen
 class Failed:
     """The work failed."""
 
     failure: Failure
 
 
-@attrs.frozen
+@frozen
 class Suspended:
     """The work gives its slot back and goes on when the wait is over."""
 
     wait: Wait
 
 
-@attrs.frozen
+@frozen
 class Lost:
     """Whoever did the work died under it, and nothing of the work goes on."""
 
     reason: str
 
 
-@attrs.frozen
+@frozen
 class Halted:
     """The work was stopped; ``note`` tells what could not be stopped."""
 
@@ -56,7 +57,7 @@ class Halted:
 Outcome: TypeAlias = Done | NotDone | Failed | Suspended | Lost | Halted
 
 
-@attrs.frozen
+@frozen
 class Upstream:
     """An earlier task as a later one sees it."""
 
@@ -125,7 +126,7 @@ class Lease:
         return f"{self.run}:{self.task}:{self.generation}"
 
 
-@attrs.frozen
+@frozen
 class Settings:
     """A task's settings with nothing left open, and the secrets in them or in its inputs."""
 

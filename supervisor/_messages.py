@@ -7,13 +7,14 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from .._frozen import frozen
 from ..actors import Reply
 from ..storage import Json, LogLine
 from ..workflow import CallboardError, Command, StoreError
 from ._runners import Job
 
 
-@attrs.frozen
+@frozen
 class Note:
     """Lines about an attempt, whose writer waits until they are stored."""
 
@@ -22,7 +23,7 @@ class Note:
     lines: Sequence[LogLine]
 
 
-@attrs.frozen
+@frozen
 class Signed:
     """What a worker elsewhere says under a number of its own: the answer is stored with it.
 

@@ -10,6 +10,8 @@ from typing import Literal, TypeAlias, assert_never, get_args
 
 import attrs
 
+from .._frozen import frozen
+
 Restart: TypeAlias = Literal["permanent", "transient", "temporary"]
 """Start again always, or after a failure only, or never."""
 
@@ -17,7 +19,7 @@ Strategy: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
 """Who starts again with a child: nobody, every sibling, or those that were started after it."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChildSpec:
     """What a supervisor must know of a child.
 
@@ -40,7 +42,7 @@ class ChildSpec:
     stop_seconds: float = attrs.field(default=5.0, validator=attrs.validators.ge(0))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Intensity:
     """How many restarts a supervisor makes within how many seconds before it gives up."""
 

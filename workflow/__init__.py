@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from . import commands as commands, events as events
 from ._deadlines import queued_timers as queued_timers, resume as resume
 from ._deciding import Deciding as Deciding
@@ -44,12 +46,6 @@ from ._evolve import evolve as evolve, fold as fold, new_run as new_run
 from ._graph import CycleError as CycleError
 from ._machine import apply as apply, decide as decide, start as start
 from ._names import check_id as check_id, check_name as check_name
-from ._picture import picture as picture, picture_of_spec as picture_of_spec
-from ._picture_model import (
-    Edge as Edge,
-    Node as Node,
-    Picture as Picture,
-)
 from ._results import (
     FrontierItem as FrontierItem,
     HoleResult as HoleResult,
@@ -75,3 +71,18 @@ from .commands import (
     StopAttempt as StopAttempt,
 )
 from .events import EVENTS as EVENTS, Event as Event, Wait as Wait
+
+# Ten modules that most commands and all workers do without.
+if TYPE_CHECKING:
+    from ._picture import picture as picture, picture_of_spec as picture_of_spec
+    from ._picture_model import Edge as Edge, Node as Node, Picture as Picture
+else:
+
+    def __getattr__(name: str) -> Any:
+        if name in ("picture", "picture_of_spec"):
+            from . import _picture as home
+        elif name in ("Edge", "Node", "Picture"):
+            from . import _picture_model as home
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(home, name)

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import attrs
 
+from .._frozen import frozen
 from ._promise_tokens import SHOWN_MAX, shortened
 from ._shapes import Alt, Empty, Lab, Loop, Map, Par, Seq, Shape, Wild, children
 
@@ -26,7 +27,7 @@ _SHAPES_REMEMBERED = 1_024
 _NUMBERS = {2: "two", 3: "three"}
 
 
-@attrs.frozen
+@frozen
 class Occurrence:
     """One place in a shape.
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from .._frozen import frozen
 from . import commands as c, events as ev
 from ._deciding import Deciding
 from ._definition import Failure
@@ -23,7 +24,7 @@ _DONE_BY_WAITING: Final = frozenset({"input", "sleep", "wait", "workflow"})
 """Kinds whose attempt is the wait; others give up their attempt when they begin to wait."""
 
 
-@attrs.frozen
+@frozen
 class Limit:
     """A time limit of a task that has passed; after a ``final`` one no retry follows."""
 

@@ -1,8 +1,5 @@
 """What a workflow is before it runs: plain, immutable data, whichever door it came through."""
 
-# The calls in the classes return attrs fields.
-# ruff: noqa: RUF009
-
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -10,6 +7,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from .._frozen import frozen
 from . import _option_checks as option
 from ._texts import storable
 
@@ -56,7 +54,7 @@ def _nothing() -> dict[str, Any]:
     return {}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Retry:
     """When and how often a failed attempt is followed by another.
 
@@ -82,7 +80,7 @@ class Retry:
     on: tuple[str, ...] = option.texts(("error", "exit", "timeout"))
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Timeouts:
     """Limits in seconds on one attempt, on all attempts together, and on the time spent ready."""
 
@@ -91,7 +89,7 @@ class Timeouts:
     queued: float | None = option.seconds(None)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Stop:
     """How an attempt is stopped: told, terminated ``grace`` seconds later, then killed."""
 
@@ -99,7 +97,7 @@ class Stop:
     term: float = option.seconds(5.0)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TaskOptions:
     """How a task is supervised; most tasks share one object with the defaults."""
 
@@ -117,7 +115,7 @@ class TaskOptions:
 DEFAULT_OPTIONS: Final = TaskOptions()
 
 
-@attrs.frozen(kw_only=True, weakref_slot=False)
+@frozen(kw_only=True, weakref_slot=False)
 class TaskSpec:
     """One task as it was defined.
 
@@ -151,7 +149,7 @@ def speaks(spec: TaskSpec) -> bool:
 _SPEAKERS: Final = frozenset({"function", "python"})
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HoleSpec:
     """A hole that is there from the start.
 
@@ -170,7 +168,7 @@ class HoleSpec:
     before: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StyleSpec:
     """How a task, a hole behind a ``#``, or an edge as a pair of ids, looks from the start."""
 
@@ -179,7 +177,7 @@ class StyleSpec:
     color: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class InputSpec:
     """One declared input of a workflow: its JSON type, and what it is when nobody says.
 
@@ -193,7 +191,7 @@ class InputSpec:
     enum: tuple[Any, ...] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WorkflowSpec:
     """A workflow as it was defined; a run keeps the one it was started with.
 
@@ -234,7 +232,7 @@ class WorkflowSpec:
     styles: tuple[StyleSpec, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Failure:
     """Why an attempt or a task failed.
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import attrs
 
+from .._frozen import frozen
 from ._ambiguity import ambiguities
 from ._definition import HoleSpec, TaskSpec, speaks
 from ._parts import segment
@@ -29,7 +30,7 @@ Owners = str | Mapping[str, str] | None
 """Who fills the holes: one task for all, or tasks by the ids of holes; the rest is derived."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Flow:
     """What a shape says of a workflow.
 

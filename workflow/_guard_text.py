@@ -22,6 +22,7 @@ from typing import NoReturn, TypeAlias
 
 import attrs
 
+from .._frozen import frozen
 from ._errors import UsageError
 from ._promise_tokens import (
     GUARD_WORDS,
@@ -41,7 +42,7 @@ from ._shapes import Shape
 ANY = "*"
 
 
-@attrs.frozen
+@frozen
 class TaskGuard:
     """How many tasks with a matching label the finished run has: `no new M`, `at most 5 M`.
 
@@ -84,7 +85,7 @@ class TaskGuard:
                 return f"exactly {lo} {many}{_by(self.by)}"
 
 
-@attrs.frozen
+@frozen
 class OnlyTasks:
     """What is still created has a label that matches one of these: `only tasks A, B*`."""
 
@@ -95,7 +96,7 @@ class OnlyTasks:
         return f"only tasks {', '.join(map(guard_name, self.patterns))}{_by(self.by)}"
 
 
-@attrs.frozen
+@frozen
 class EdgeGuard:
     """No more edges between labels that match: `no new edges`, `no edges from A`, `… into B`."""
 
@@ -118,7 +119,7 @@ class EdgeGuard:
         return f"no new edges{_by(self.by)}"
 
 
-@attrs.frozen
+@frozen
 class OnlyEdges:
     """What edges are still added match one of these: `only edges A -> *, * -> B`."""
 
@@ -130,7 +131,7 @@ class OnlyEdges:
         return f"only edges {', '.join(pairs)}{_by(self.by)}"
 
 
-@attrs.frozen
+@frozen
 class Rounds:
     """How often a task may be started anew by `again`: `at most 5 rounds of T`."""
 
@@ -142,7 +143,7 @@ class Rounds:
         return f"at most {self.hi} rounds of {guard_name(self.task)}{_by(self.by)}"
 
 
-@attrs.frozen
+@frozen
 class Sealed:
     """No more tasks and no more edges: `sealed`."""
 
@@ -152,7 +153,7 @@ class Sealed:
         return f"sealed{_by(self.by)}"
 
 
-@attrs.frozen
+@frozen
 class Closed:
     """Nothing is created except into declared holes: `closed`."""
 
@@ -162,7 +163,7 @@ class Closed:
         return f"closed{_by(self.by)}"
 
 
-@attrs.frozen
+@frozen
 class Looks:
     """Nothing looks different any more: `no new looks`."""
 

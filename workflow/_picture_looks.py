@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from .._frozen import frozen
 from ._errors import UsageError
 from ._states import TaskState
 
@@ -24,7 +25,7 @@ EDGE: Final = "#4a4a4a"
 PAPER: Final = "#ffffff"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Look:
     """How a state is drawn.
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from .._frozen import frozen
 from ._picture_looks import HOLE, LOOKS, PLANNED, URGENT, Look, painted
 from ._picture_words import words
 from ._states import TaskState
@@ -22,7 +23,7 @@ def _no_counts() -> Mapping[TaskState, int]:
     return {}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Node:
     """A task, several tasks drawn as one, or what may still come.
 
@@ -110,7 +111,7 @@ class Node:
         }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Edge:
     """Something runs after something else, or may come to.
 
@@ -136,7 +137,7 @@ class Edge:
         }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Promised:
     """A promise as it stands.
 
@@ -172,7 +173,7 @@ class Promised:
         }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Alternative:
     """One way in which a hole may be filled, as a small graph; a ``box`` frames other nodes.
 
@@ -194,7 +195,7 @@ class Alternative:
         }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Unfolded:
     """The alternatives of a hole."""
 
@@ -208,7 +209,7 @@ class Unfolded:
         return {"hole": self.hole, "label": self.label, "alternatives": alternatives}
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Picture:
     """What exists of a run or a definition, and all that may still come.
 

@@ -11,8 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-import attrs
-
+from .._frozen import frozen
 from ._errors import UsageError
 
 TEXT_LENGTH_MAX = 64 * 1024
@@ -47,7 +46,7 @@ class ShapeError(UsageError):
         self.column = column
 
 
-@attrs.frozen
+@frozen
 class Token:
     """A piece of the text: `source` as written, `value` without its quotes."""
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from .._frozen import frozen
 from ._definition import Failure, TaskSpec
 from ._errors import PromiseBroken, Refused, RunCancelled, RunFailed
 from ._graph import Vertex
@@ -138,7 +139,7 @@ _JOINTS = (Map, Loop, Wild)
 """What may have many tasks in it: it stays between them and what follows."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HoleResult:
     """A hole, or a part of one: where tasks may still come, or could have.
 
@@ -219,7 +220,7 @@ def _state(run: Run, hole: Hole, *, owed: bool, open: bool) -> str:
     return "owed" if owed else "holding" if open else "settled"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PromiseResult:
     """A promise.
 
@@ -237,7 +238,7 @@ class PromiseResult:
         return attrs.asdict(self)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class FrontierItem:
     """A task at which a run came to a halt, or stands.
 
@@ -261,7 +262,7 @@ class FrontierItem:
         }
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@frozen(kw_only=True)
 class RunResult:
     """What a run has come to, by now or in the end; it does not change with the run.
 

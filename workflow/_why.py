@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .._frozen import frozen
 from ._graph import Vertex
 from ._results import iso
 from ._run import Hole, Part, Run, Task
@@ -16,7 +17,7 @@ _NAMED_MAX = 5
 """How many names a sentence lists before it counts the rest."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reason:
     """Why a task, or the run, stands where it stands.
 

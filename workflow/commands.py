@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from .._frozen import frozen
 from ._definition import Failure, TaskSpec
 from ._message import message
 from ._states import RunState, TaskState
@@ -302,7 +303,7 @@ Command: TypeAlias = (
 )
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class StopAttempt:
     """Stop whatever works under this fence; it will report that it stopped."""
 
@@ -311,7 +312,7 @@ class StopAttempt:
     reason: str = attrs.field(converter=storable)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class SetTimer:
     """Say ``Due(what, task)`` at this wall time."""
 

@@ -11,13 +11,14 @@ from typing import Any, ClassVar, TypeAlias
 
 import attrs
 
+from .._frozen import frozen
 from ._definition import Failure, TaskSpec, WorkflowSpec
 from ._message import message
 from ._states import RunState, TaskState
 from ._texts import storable
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wait:
     """What a waiting task waits for.
 

@@ -18,8 +18,9 @@ from collections import abc
 from collections.abc import Iterable
 from typing import Any, Final
 
-import attrs
 import msgspec
+
+from ._frozen import frozen
 
 ARRAY: Final = "array"
 OBJECT: Final = "object"
@@ -43,7 +44,7 @@ _MAPPINGS: Final = frozenset({dict, abc.Mapping, abc.MutableMapping})
 _AWAITED: Final = {abc.Awaitable: 0, abc.Coroutine: 2}
 
 
-@attrs.frozen
+@frozen
 class _Side:
     """What is known of an annotation that is no union.
 

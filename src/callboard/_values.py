@@ -9,9 +9,9 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, cast
 
-import attrs
 import msgspec
 
+from ._frozen import frozen
 from ._types import is_record, name_of, plain
 from .workflow import UsageError
 
@@ -97,7 +97,7 @@ def _decode_other(annotation: Any, value: Any) -> Any:
 _EMPTY: Final = inspect.Parameter.empty
 
 
-@attrs.frozen
+@frozen
 class Signature:
     """What a function takes and gives, as far as it says.
 

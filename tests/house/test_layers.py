@@ -20,6 +20,8 @@ OURS = {
     "storage": {"workflow", "actors"},
     "supervisor": {"workflow", "actors", "storage"},
 }
+# How data is declared, for all of them: it needs nothing of ours itself.
+SHARED = "_frozen"
 # Loaded on its own, in a process of its own, under its own name: a package beside ours.
 STANDALONE = "_callboard_helper"
 # What the bottom two may use of others, besides the standard library.
@@ -75,7 +77,7 @@ def _refuse(module: str, target: str, *, lazy: bool) -> str | None:
     if not absolute:
         used = name.split(".")[1]
         allowed = OURS.get(layer)
-        if allowed is None or used == layer or used in allowed:
+        if allowed is None or used in (layer, SHARED) or used in allowed:
             return None
         return f"{layer} stands below {used}"
     if layer == "workflow" and top in IMPURE:
@@ -129,6 +131,7 @@ def test_a_planted_import_is_found(module: str, source: str, reason: str) -> Non
     ("module", "source"),
     [
         ("callboard.storage._x", "from ..workflow._run import Run"),
+        ("callboard.workflow._x", "from .._frozen import frozen"),
         ("callboard.storage._x", "from .. import workflow, actors"),
         ("callboard.actors._x", "def f():\n    import trio"),
         ("callboard.actors._x", "if TYPE_CHECKING:\n    import trio"),

@@ -7,9 +7,9 @@ import json
 import os
 from typing import Any
 
-import attrs
 import click
 
+from .._frozen import frozen
 from .._json_text import read_json
 from ..engine import Engine, RunHandle
 from ..workflow import CallboardError, Refused, Run, UsageError
@@ -27,7 +27,7 @@ _DONE = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Said:
     """What was said to which run, and what it came to."""
 

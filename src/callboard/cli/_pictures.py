@@ -6,16 +6,19 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import attrs
 
 from .._drawing import FORMATS, can_draw, draw
 from ..storage import Store
-from ..workflow import CallboardError, Event, Picture, Run, UsageError, evolve, fold, picture
+from ..workflow import CallboardError, Event, Run, UsageError, evolve, fold
 from . import _text as text
 from ._outcome import sentences
+
+if TYPE_CHECKING:
+    from ..workflow import Picture
 
 TEXTS: Final = ("dot", "mmd", "json")
 EACH: Final = "svg"
@@ -108,6 +111,8 @@ class Film:
         return self.waiting
 
     def _look(self, run: Run) -> None:
+        from ..workflow import picture
+
         every = 1 + len(run.tasks) // EACH_TASKS_MAX
         if run.version % every and (self.events or not run.ended):
             return
@@ -185,6 +190,8 @@ class Pictures:
         """Draw the rest, and the last picture."""
         await self._try(self._draw_waiting)
         if self.last is not None and runs:
+            from ..workflow import picture
+
             await self._try(write, picture(runs[0]), self.last)
 
     async def _try(self, work: Callable[..., Awaitable[None]], *args: Any) -> None:

@@ -13,6 +13,7 @@ import anyio
 import attrs
 import click
 
+from .._frozen import frozen
 from .._loading import let_import, load
 from .._workflows import Workflow
 from ..engine import Engine, RunHandle
@@ -45,7 +46,7 @@ LOOK_SECONDS = 1.0
 UNFINISHED = frozenset({RunState.PENDING, RunState.RUNNING})
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Stay:
     """How `run` and `resume` stay with their runs."""
 

@@ -14,6 +14,7 @@ import attrs
 import click
 
 from .._extras import lacks_extra
+from .._frozen import frozen
 from .._loading import let_import, load
 from .._workflows import Workflow
 from ..engine import Engine
@@ -25,7 +26,7 @@ from ._outcome import DONE, INTERRUPTED
 from ._signals import listen
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Serving:
     """How a server is served."""
 

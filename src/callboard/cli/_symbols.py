@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, TextIO
 
-import attrs
-
+from .._frozen import frozen
 from ..workflow import RunState, TaskState
 
 
-@attrs.frozen
+@frozen
 class Symbol:
     """The look of a task's state."""
 

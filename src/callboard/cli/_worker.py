@@ -8,10 +8,10 @@ import socket
 from collections.abc import Callable
 
 import anyio
-import attrs
 import click
 
 from .._extras import lacks_extra
+from .._frozen import frozen
 from ..workflow import UsageError
 from ._loop import run_loop
 from ._outcome import DONE, INTERRUPTED
@@ -19,7 +19,7 @@ from ._signals import listen
 from ._text import count
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Working:
     """How a worker works."""
 

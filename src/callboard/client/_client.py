@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import quote
 
-import attrs
 import httpx2
 import msgspec
 
+from .._frozen import frozen
 from .._values import encode
 from ..workflow import Refused, RunExists, RunState, TaskState
 from ._http import Http, value_of
@@ -37,12 +37,12 @@ _T = TypeVar("_T")
 PATIENCE_SECONDS: Final = 60.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Leases:
     leases: list[LeaseRecord]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Items:
     items: list[dict[str, Any]]
     total: int = 0

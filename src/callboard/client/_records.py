@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import PromiseBroken, RunCancelled, RunFailed, RunState, TaskState
 
 Json: TypeAlias = Any
@@ -16,7 +17,7 @@ Json: TypeAlias = Any
 _T = TypeVar("_T")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Page(Generic[_T]):
     """A part of a list.
 
@@ -39,7 +40,7 @@ class Page(Generic[_T]):
 # --- runs -----------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunItem:
     """A run as lists show it.
 
@@ -68,7 +69,7 @@ class RunItem:
         return self.ended_at is not None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Progress:
     """How far a run is, in whole percent of the tasks that are known."""
 
@@ -78,7 +79,7 @@ class Progress:
     may_grow: bool
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Error:
     """Why a task failed."""
 
@@ -87,7 +88,7 @@ class Error:
     detail: Json = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TaskOutcome:
     """What a task of a run has come to."""
 
@@ -105,7 +106,7 @@ class TaskOutcome:
     ended_at: datetime | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class HoleView:
     """A place where tasks may still come, or could have."""
 
@@ -117,7 +118,7 @@ class HoleView:
     state: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PromiseView:
     """A promise, and whether it holds."""
 
@@ -126,7 +127,7 @@ class PromiseView:
     state: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class RunView:
     """What a run has come to, by now or in the end.
 
@@ -181,7 +182,7 @@ class RunView:
 # --- tasks ----------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WaitView:
     """What a task waits for."""
 
@@ -191,7 +192,7 @@ class WaitView:
     until: datetime | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TaskItem:
     """A task as lists show it."""
 
@@ -209,7 +210,7 @@ class TaskItem:
     wait: WaitView | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TaskView(TaskOutcome):
     """All about a task.
 
@@ -225,7 +226,7 @@ class TaskView(TaskOutcome):
     data: Json
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Reason:
     """Why a task, or the run itself, does not go on."""
 
@@ -237,7 +238,7 @@ class Reason:
 # --- events and logs ------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Event:
     """What was decided.
 
@@ -251,7 +252,7 @@ class Event:
     fields: Mapping[str, Json]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Line:
     """A line that a task wrote; ``stream`` is stdout, stderr, log or progress."""
 
@@ -268,7 +269,7 @@ class Line:
 # --- definitions and the board --------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class WorkflowItem:
     """A workflow that the server knows.
 
@@ -289,7 +290,7 @@ class WorkflowItem:
     definition: str | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Offer:
     """A task on the board."""
 
@@ -305,7 +306,7 @@ class Offer:
     owner: str | None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Upstream:
     """An earlier task as a later one sees it."""
 
@@ -313,7 +314,7 @@ class Upstream:
     output: Json
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Place:
     """What a task may fill, and what may come there."""
 
@@ -321,7 +322,7 @@ class Place:
     shape: str
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Steps:
     """The times, in seconds, between being told, terminated and killed."""
 
@@ -329,7 +330,7 @@ class Steps:
     term: float = 5.0
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Doing:
     """How a task is done that the server leaves to its workers."""
 
@@ -342,7 +343,7 @@ class Doing:
     secrets: tuple[str, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class LeaseRecord:
     """A claimed task, and all that is needed to do it.
 

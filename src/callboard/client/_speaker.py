@@ -8,10 +8,10 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import anyio
-import attrs
 import msgspec
 from anyio.lowlevel import checkpoint
 
+from .._frozen import frozen
 from ..workflow import CallboardError, InternalError, StaleFence
 from ..workflow._texts import storable
 from ._errors import refusal_of
@@ -24,7 +24,7 @@ RENEWALS: Final = 3
 """How often a lease is renewed in its time."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class _Answer:
     seq: int
     results: list[dict[str, Any]]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from .._frozen import frozen
 from ._problems import suggest
 
 ROOTS: Final = ("inputs", "tasks", "holes", "run", "secrets")
@@ -38,7 +39,7 @@ class NameProblem(Exception):
     """An expression uses a name that means nothing, or says it in a way that cannot be checked."""
 
 
-@attrs.frozen
+@frozen
 class Reference:
     """A path that an expression follows, as far as it is written out.
 

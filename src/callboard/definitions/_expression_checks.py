@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import WorkflowSpec
 from ..workflow._evolve_growth import shape_of
 from ._cel_names import Reference
@@ -106,7 +107,7 @@ class _Checker:
         )
 
 
-@attrs.frozen
+@frozen
 class _Known:
     """What may be named, by its id and by how that is spelled after a dot."""
 
@@ -130,7 +131,7 @@ class _Known:
         return only(reference, known[written])
 
 
-@attrs.frozen
+@frozen
 class _Spot:
     """Where an expression stands: in which task, if any, and whether a secret may be there."""
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import HoleSpec, TaskSpec, UsageError
 from ..workflow._flow import Flow, between, compile_flow
 from ..workflow._guard_text import GuardSpec, Rounds, parse_promise
@@ -17,7 +18,7 @@ from ._nodes import Mapping as MappingNode, Scalar, Sequence as ListNode, shorte
 from ._problems import INVALID, Place
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Growth:
     """What of a workflow is not a task that always exists.
 
@@ -184,7 +185,7 @@ def _take_needs(flow: Flow, names: _Names) -> None:
 # --- promises: ------------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class _Promised:
     """What a promise may be about."""
 

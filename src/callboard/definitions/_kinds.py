@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Literal
 
-import attrs
-
+from .._frozen import frozen
 from ._answers import AnswerSchema
 from ._nodes import Node, Scalar
 from ._problems import Invalid, Place
@@ -21,7 +20,7 @@ With = Literal["arguments", "values", "variables", "nothing"]
 """What ``with:`` means: keyword arguments, free values, environment variables, or nothing."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Kind:
     """One way of doing a task.
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import attrs
-
+from .._frozen import frozen
 from ..workflow import DefinitionError, TaskSpec, WorkflowSpec
 from ._drafts import Draft, read_draft
 from ._files import check_files
@@ -25,7 +24,7 @@ _NOT_HERE: Final = {
 _LINE: Final = 1
 
 
-@attrs.frozen
+@frozen
 class _Built:
     node: MappingNode
     spec: WorkflowSpec

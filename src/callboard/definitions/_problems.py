@@ -8,6 +8,7 @@ from typing import Final
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import DefinitionError
 
 LISTED_MAX = 10
@@ -70,7 +71,7 @@ class Problems:
             raise DefinitionError(self.texts())
 
 
-@attrs.frozen
+@frozen
 class Place:
     """A spot in a definition, as a path that error messages show."""
 

@@ -6,14 +6,13 @@ from collections.abc import Mapping as ReadOnly
 from types import MappingProxyType
 from typing import Any
 
-import attrs
-
+from .._frozen import frozen
 from ._nodes import Mapping, Node, Scalar, Sequence, describe, shorten
 from ._problems import INVALID, Invalid, Place
 from ._shapes import Schema, Shape, matches
 
 
-@attrs.frozen
+@frozen
 class ListOf:
     """A list whose items have one shape; ``single`` also takes one item without its list."""
 
@@ -39,7 +38,7 @@ class ListOf:
         return {"anyOf": [schema, self.of.schema()]} if self.single else schema
 
 
-@attrs.frozen
+@frozen
 class MapOf:
     """A mapping with free keys whose values have one shape."""
 
@@ -65,7 +64,7 @@ class MapOf:
         return schema
 
 
-@attrs.frozen
+@frozen
 class Record:
     """A mapping with known keys; any other key is an error.
 
@@ -98,7 +97,7 @@ class Record:
         return {"anyOf": [schema, {"type": "null"}]} if self.blank else schema
 
 
-@attrs.frozen
+@frozen
 class Either:
     """A mapping of one shape, or anything else of another."""
 

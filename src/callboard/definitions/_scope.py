@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import UsageError
 from ._cel_names import Reference
 from ._guards import is_object
@@ -21,7 +22,7 @@ def no_secrets(name: str) -> str | None:  # noqa: ARG001 - a source of secrets t
     return None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Scope:
     """What expressions may name.
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal, Protocol
 
-import attrs
-
+from .._frozen import frozen
 from ._durations import PATTERN as DURATION_PATTERN, SECONDS_MAX, parse_duration
 from ._nodes import Mapping, Node, Scalar, Sequence, describe, plain, shorten
 from ._problems import Invalid, Place
@@ -29,7 +28,7 @@ class Shape(Protocol):
         ...
 
 
-@attrs.frozen
+@frozen
 class Text:
     """A text; whatever scalar is written counts as one (``1`` is ``"1"``).
 
@@ -69,7 +68,7 @@ class Text:
         return schema
 
 
-@attrs.frozen
+@frozen
 class Flag:
     """``true`` or ``false``."""
 
@@ -82,7 +81,7 @@ class Flag:
         return {"type": "boolean"}
 
 
-@attrs.frozen
+@frozen
 class Whole:
     """An integer."""
 
@@ -104,7 +103,7 @@ class Whole:
         return {"type": "integer", "minimum": least, "maximum": self.most}
 
 
-@attrs.frozen
+@frozen
 class Duration:
     """Seconds, written as a number or as a text with units."""
 
@@ -139,7 +138,7 @@ class Duration:
         }
 
 
-@attrs.frozen
+@frozen
 class Choice:
     """One of some words."""
 
@@ -157,7 +156,7 @@ class Choice:
         return {"enum": list(self.words)}
 
 
-@attrs.frozen
+@frozen
 class Json:
     """Any JSON value; ``wanted`` narrows it to one type."""
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import attrs
 
+from .._frozen import frozen
 from ..workflow import HoleSpec, WorkflowSpec
 from ._order import Needs, invert
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Summary:
     """A workflow in numbers; every task is named by its id, a hole by its id behind a ``#``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
-import attrs
+from .._frozen import frozen
 
 OPENING: Final = "${{"
 CLOSING: Final = "}}"
@@ -14,7 +14,7 @@ class TemplateProblem(Exception):
     """An expression begins and does not end."""
 
 
-@attrs.frozen
+@frozen
 class Code:
     """The text of one expression, without its braces."""
 

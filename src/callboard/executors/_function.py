@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from .._frozen import frozen
 from .._refs import DATA
 from .._values import FILE_MODULE, Signature, check_same, encode, is_async
 from ..actors._busy import busy
@@ -27,7 +28,7 @@ from ..workflow import Failure, TaskSpec, UsageError
 from ._attempt import Attempt, Home, current_attempt
 
 
-@attrs.frozen
+@frozen
 class NotReady:
     """What a task returns to say that the run may not go on past it, which is no failure."""
 

@@ -18,6 +18,8 @@ from typing import Any, cast
 import attrs
 import msgspec
 
+from .._frozen import frozen
+
 PROTOCOL = 1
 LINE_BYTES_MAX = 4 * 1024 * 1024
 NEEDS_BYTES_MAX = 1024 * 1024
@@ -28,7 +30,7 @@ _SHOWN_MAX = 80
 MessageId = str | int
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Message:
     """One thing that a task's process said.
 
@@ -47,14 +49,14 @@ class Message:
     commands: tuple[Message, ...] = ()
 
 
-@attrs.frozen
+@frozen
 class PlainText:
     """A line that is no message: output, to be kept."""
 
     line: bytes
 
 
-@attrs.frozen
+@frozen
 class BadOutput:
     """A line that fails the attempt, and why, in one sentence."""
 
@@ -68,7 +70,7 @@ class _Wrong(Exception):
 # What messages hold ------------------------------------------------------------------------------
 
 
-@attrs.frozen
+@frozen
 class _Field:
     """A field of a message: what it may be, in words and in types, and what it is when left out."""
 
@@ -302,7 +304,7 @@ class LineReader:
 # Writing -----------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Start:
     """What a task's process is told first.
 

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-import attrs
 
+from .._frozen import frozen
 from ..supervisor import Failed, Lease, NotDone, Outcome, failure_of
 from ..workflow import Failure
 from ._function import FunctionExecutor, NotReady, outcome_of
@@ -27,7 +27,7 @@ class Readiness(enum.StrEnum):
     ERROR = "error"
 
 
-@attrs.frozen
+@frozen
 class Probe:
     """The answer of one check, with what the function returned or raised."""
 
@@ -45,7 +45,7 @@ Check = Callable[[Callable[[], object]], Awaitable[Any]]
 """Asks; calls what it is given when the check begins, for it may wait for a thread before that."""
 
 
-@attrs.frozen
+@frozen
 class Prober:
     """Asks once; a check that takes longer than ``timeout`` seconds is an error."""
 
@@ -72,7 +72,7 @@ class Prober:
         return Probe(Readiness.READY, value)
 
 
-@attrs.frozen
+@frozen
 class Poller:
     """Asks at once and then every ``every`` seconds until the answer is ready or error.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any, Final
 
-import attrs
-
+from .._frozen import frozen
 from ..storage import Record, Store
 from ..workflow import VersionConflict
 from ._shelf import PAGE, Page, Shelf, Wall
@@ -21,7 +20,7 @@ _NEVER: Final = 10**17
 """Microseconds, some three thousand years from 1970 on: ids count down from there."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Note:
     """What somebody did.
 

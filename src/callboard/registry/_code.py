@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-import attrs
-
 from .._catalog import names_a_file
+from .._frozen import frozen
 from ..workflow import TaskSpec, WorkflowSpec
 
 RUNS_CODE: Final = frozenset({"function", "python", "shell", "container", "http", "wait"})
@@ -20,7 +19,7 @@ RUNS_CODE: Final = frozenset({"function", "python", "shell", "container", "http"
 _SECRETS: Final = re.compile(r"\bsecrets\b")
 
 
-@attrs.frozen
+@frozen
 class Code:
     """A part of a workflow that is not harmless.
 

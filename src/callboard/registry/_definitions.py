@@ -11,6 +11,7 @@ import anyio.to_thread
 import attrs
 
 from .._catalog import names_a_file
+from .._frozen import frozen
 from .._workflows import Workflow
 from ..storage import Record, Store
 from ..workflow import (
@@ -35,7 +36,7 @@ _UNNAMED: Final = "definition"
 Format = Literal["yaml", "json"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Definition:
     """A workflow that can be started by its name.
 

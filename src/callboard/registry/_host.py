@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import attrs
-
+from .._frozen import frozen
 from .._workflows import Workflow
 from ..supervisor import Live
 from ..workflow import WorkflowSpec
 
 
-@attrs.frozen
+@frozen
 class Prepared:
     """A run that could be started.
 

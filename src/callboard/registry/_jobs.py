@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import attrs
 
+from .._frozen import frozen
 from ..storage import Record, RunQuery, Store
 from ..workflow import (
     ENDED,
@@ -39,7 +40,7 @@ from ._totals import JobState, job_state, named, percent
 UNFINISHED = frozenset(set(RunState) - ENDED)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Planned:
     """A run that a draft will start."""
 
@@ -48,7 +49,7 @@ class Planned:
     version: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Job:
     """A group of runs.
 

@@ -10,8 +10,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
-import attrs
-
+from .._frozen import frozen
 from ..storage import Store
 from ..workflow import Refused, UnknownRecord, UsageError, VersionConflict, check_id, check_name
 from ._shelf import PAGE, Page, Shelf, Wall, check_page
@@ -20,7 +19,7 @@ _Table: TypeAlias = dict[str, dict[str, Any]]
 _ALL = "all"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Owner:
     """A group of workers.
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import attrs
-
+from .._frozen import frozen
 from .._workflows import Workflow
 from ..storage import RunQuery, Store
 from ..workflow import WorkflowSpec
@@ -19,7 +18,7 @@ from ._topics import Topic, Topics
 from ._totals import TaskTotals, named, task_totals
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TopicTotals:
     """What the jobs, runs and tasks of a topic come to.
 

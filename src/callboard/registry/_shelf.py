@@ -6,8 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-import attrs
-
+from .._frozen import frozen
 from ..storage import Record, Store
 from ..workflow import UnknownRecord, UsageError, VersionConflict, check_name
 
@@ -25,7 +24,7 @@ MANY: Final = 1000
 """Records that are read at once where all of them are wanted."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Page(Generic[_T]):
     """A part of a list.
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Final, Literal, TypeAlias, get_args
 
 import anyio
-import attrs
 
+from .._frozen import frozen
 from ..storage import Record, Store
 from ..supervisor import Live, new_run_id
 from ..workflow import (
@@ -40,7 +40,7 @@ Prepare: TypeAlias = Callable[[], Awaitable[Prepared]]
 _WAYS: Final = get_args(OnExisting)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wish:
     """What somebody wants of a run besides its workflow and its inputs.
 
@@ -59,7 +59,7 @@ class Wish:
     on_existing: OnExisting = "existing"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Started:
     """A run, and whether it was started just now.
 

@@ -8,8 +8,7 @@ import secrets
 from collections.abc import Collection
 from typing import Final
 
-import attrs
-
+from .._frozen import frozen
 from ..storage import Record, Store
 from ..workflow import Refused, UsageError, VersionConflict, check_id
 from ._owners import Owners
@@ -30,7 +29,7 @@ _GIVES: Final = {
 }
 
 
-@attrs.frozen
+@frozen
 class Who:
     """Somebody who asks.
 
@@ -49,7 +48,7 @@ class Who:
         return any(role in _GIVES.get(each, ()) for each in self.roles)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Token:
     """What there is to know of a token, without its secret."""
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
+from .._frozen import frozen
 from ..storage import Record, Store
 from ..workflow import Refused, UsageError, check_id
 from ._schemas import check_schema, misfits
 from ._shelf import PAGE, Body, Page, Shelf, Wall
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Topic:
     """What jobs and runs are about.
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-import attrs
-
+from .._frozen import frozen
 from ..workflow import ENDED, SETTLED, RunState, TaskState
 
 JobState: TypeAlias = Literal["draft", "open", "running", "completed", "failed", "cancelled"]
@@ -22,7 +21,7 @@ _ERRORS: Final = frozenset(
 _DONE: Final = frozenset({TaskState.SUCCEEDED, TaskState.SKIPPED})
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class TaskTotals:
     """How many tasks are where, in four words.
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import anyio
 import attrs
 
+from .._frozen import frozen
 from ..supervisor import Done, Executor, Failed, Lease, NoExecutor, NotDone, Outcome, Suspended
 from ..workflow import Failure, TaskSpec, Wait
 
@@ -15,7 +16,7 @@ SLOT_KINDS: Final = ("function", "python", "shell", "http", "container")
 """The kinds whose attempts hold a slot: what a script plays unless told otherwise."""
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Step:
     """What one attempt does: it takes its time, then it comes to its outcome or raises.
 

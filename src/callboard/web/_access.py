@@ -8,9 +8,9 @@ from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
-import attrs
 from starlette.requests import Request
 
+from .._frozen import frozen
 from ..registry import Who
 from ._kept import Kept
 from ._problems import Problem
@@ -28,7 +28,7 @@ NOBODY: Final = Who("nobody")
 """Whoever asks for what everybody may see."""
 
 
-@attrs.frozen
+@frozen
 class Access:
     """Lets requests in.
 

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any, Final
 
 import anyio
-import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .._frozen import frozen
 from ..registry import Who, runs_code
 from ..supervisor import Board, Claim, Offer, Wanted
 from ..workflow import CallboardError, Creation, Refused, StaleFence, commands as c
@@ -75,7 +75,7 @@ def _offer(offer: Offer, owner: str | None) -> dict[str, Any]:
 # --- claiming -------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Claiming:
     """What a worker can do, and for how long it asks.
 
@@ -245,7 +245,7 @@ def _lease(call: Call[Any], claim: Claim) -> dict[str, Any]:
 # --- what its holder says -------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Saying:
     """What the holder of a lease says.
 

@@ -10,6 +10,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from .._frozen import frozen
+
 if TYPE_CHECKING:
     from ..engine import Engine
     from ..registry import Who
@@ -25,7 +27,7 @@ BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 _B = TypeVar("_B")
 
 
-@attrs.frozen
+@frozen
 class Param:
     """A parameter of the query.
 
@@ -50,7 +52,7 @@ OFFSET: Final = Param("offset", "How many are left out before.", "number", 0, mo
 PAGING: Final = (LIMIT, OFFSET)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Answer:
     """What an endpoint may answer.
 
@@ -106,7 +108,7 @@ LIMITS: Final = "limits"
 Handler: TypeAlias = Callable[[Call[Any]], Awaitable[Response]]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Endpoint:
     """A method on a path.
 

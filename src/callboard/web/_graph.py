@@ -18,6 +18,7 @@ import anyio
 import attrs
 
 from .._drawing import can_draw, lay_out
+from .._frozen import frozen
 from ..workflow import (
     Edge,
     Node,
@@ -93,7 +94,7 @@ def _may_signs(run: Run) -> list[Any]:
     return [speakers, [task.id for task in run.tasks.values() if task.state in idle]]
 
 
-@attrs.frozen
+@frozen
 class Layout:
     """Where the nodes and edges of a graph stand, in pixels from the top left.
 
@@ -315,7 +316,7 @@ def _node_json(node: Node, texts: _Texts) -> dict[str, Any]:
     return told
 
 
-@attrs.frozen
+@frozen
 class _Texts:
     """What stands on a node for good: its label and, for what may still come, how that is meant.
 

@@ -13,11 +13,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-import attrs
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from .._frozen import frozen
 from . import page
 
 POLICY: Final = (
@@ -53,7 +53,7 @@ def page_routes() -> list[Route]:
     ]
 
 
-@attrs.frozen
+@frozen
 class _Page:
     """The files of the page.
 

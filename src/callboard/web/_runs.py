@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
-import attrs
 from starlette.responses import Response
 
+from .._frozen import frozen
 from ..storage import RunQuery
 from ..workflow import Command, Refused, Run, RunState, commands as c
 from . import _schemas as schemas
@@ -78,7 +78,7 @@ async def _why(call: Call[None]) -> Response:
 # --- starting -------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Start:
     """What is to be run.
 
@@ -127,14 +127,14 @@ async def _start(call: Call[Start]) -> Response:
 # --- acting ---------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Cancelling:
     """Why; the run keeps it."""
 
     reason: str = "cancelled"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PromiseText:
     """A promise about how the graph may still grow, such as ``no new tasks``."""
 

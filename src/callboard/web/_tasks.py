@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, TypeAlias
 
-import attrs
 from starlette.responses import Response
 
+from .._frozen import frozen
 from ..storage import Store
 from ..workflow import Refused, Run, Task, TaskState
 from . import _schemas as schemas
@@ -84,14 +84,14 @@ async def _logs(call: Call[None]) -> Response:
 Settled: TypeAlias = Literal["succeeded", "not_ready", "failed", "skipped", "cancelled"]
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Value:
     """What a waiting task is told."""
 
     value: Any
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Outcome:
     """What became of a task, and its output."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 import attrs
 from starlette.responses import Response
 
+from .._frozen import frozen
 from ..workflow._results import iso
 from . import _schemas as schemas
 from ._endpoint import PAGING, Answer, Call, Endpoint, json_response, limited, page_of
@@ -14,7 +15,7 @@ from ._endpoint import PAGING, Answer, Call, Endpoint, json_response, limited, p
 _TAG: Final = "access"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewToken:
     """A token.
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import attrs
 from starlette.responses import Response
 
+from .._frozen import frozen
 from ..registry import Job, Owner, Planned, Topic, TopicTotals
 from ..workflow._results import iso
 from . import _schemas as schemas
@@ -33,7 +34,7 @@ _TAG: Final = "topics"
 # --- topics ---------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewTopic:
     """A topic; its id is made up if not given.
 
@@ -48,7 +49,7 @@ class NewTopic:
     inputs: dict[str, Any] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChangedTopic:
     """A topic as it is to be from now on.
 
@@ -115,7 +116,7 @@ async def _deprecate_topic(call: Call[None]) -> Response:
 # --- jobs -----------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class PlannedRun:
     """A run that opening a draft starts."""
 
@@ -128,7 +129,7 @@ class PlannedRun:
         return Planned(workflow=self.workflow, inputs=self.inputs or {}, version=self.version)
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewJob:
     """A job; without a topic it is a draft, and nothing of it runs.
 
@@ -145,7 +146,7 @@ class NewJob:
     plan: list[PlannedRun] = attrs.field(factory=list[PlannedRun])
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChangedJob:
     """A job as it is to be from now on; what is not said stays.
 
@@ -159,7 +160,7 @@ class ChangedJob:
     plan: list[PlannedRun] | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Opening:
     """Where a draft is opened."""
 
@@ -167,7 +168,7 @@ class Opening:
     version: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class CancelledJob:
     """Why a job is cancelled; its runs keep it."""
 
@@ -234,7 +235,7 @@ async def _drop_job(call: Call[None]) -> Response:
 # --- owners ---------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class NewOwner:
     """A group of workers; its id is made up if not given.
 
@@ -248,7 +249,7 @@ class NewOwner:
     labels: list[str] = limited(factory=list[str], items={"type": "string", "minLength": 1})
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class ChangedOwner:
     """An owner as it is to be from now on.
 

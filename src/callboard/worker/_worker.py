@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 import anyio
-import attrs
 from anyio.abc import TaskGroup
 
+from .._frozen import frozen
 from .._loading import let_import
 from .._tasks import TaskFunction, reference
 from ..client import Client, Denied, LeaseRecord
@@ -32,7 +32,7 @@ _UNFIT_SECONDS: Final = 300.0
 _HOURS: Final = 1e9
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Wishes:
     """What a worker claims.
 

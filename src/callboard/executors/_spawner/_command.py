@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import attrs
 
+from ..._frozen import frozen
 from ...workflow import CallboardError, UsageError
-from ._callboard_helper.kernel import SLOT_BYTES
+from ._callboard_helper.procfs import SLOT_BYTES
 
 _FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
@@ -35,7 +36,7 @@ class ProcessLost(CallboardError):
     kind: Literal["lost"] = "lost"
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Limits:
     """What a process may use of the machine, and each that it starts for itself again.
 
@@ -54,7 +55,7 @@ class Limits:
                 raise UsageError(f"The {name} limit is {value}: it must be a positive number.")
 
 
-@attrs.frozen(kw_only=True)
+@frozen(kw_only=True)
 class Command:
     """A program or a Python task to start.  One attempt starts one process.
 
@@ -120,7 +121,7 @@ class Command:
         }
 
 
-@attrs.frozen
+@frozen
 class Exit:
     """How a process ended: with an exit code or by a signal.
 

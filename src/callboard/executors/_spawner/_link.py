@@ -14,7 +14,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from ._callboard_helper import kernel, procfs, wire
+from ._callboard_helper import procfs, wire
 from ._callboard_helper.procfs import kill_carriers
 from ._command import Command, Exit, ProcessLost, StartFailed
 from ._process import Process
@@ -36,7 +36,7 @@ _callboard_helper.main.main({engine_id!r}, {engine_pid})
 
 
 # An engine may itself run in a task of another one: what it starts is its own.
-_OWN_NAMES = (procfs.ENGINE, procfs.ATTEMPT, procfs.RUN, kernel.SLOT)
+_OWN_NAMES = (procfs.ENGINE, procfs.ATTEMPT, procfs.RUN, procfs.SLOT)
 
 
 class Link:
@@ -215,7 +215,7 @@ async def _read_status(status: OutputStream, process: Process, command: Command)
 def _start_helper(engine_id: str, control: socket.socket) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name not in _OWN_NAMES}
     environment[procfs.ENGINE] = engine_id
-    environment[kernel.SLOT] = "." * (kernel.SLOT_BYTES - len(kernel.SLOT) - 1)
+    environment[procfs.SLOT] = "." * (procfs.SLOT_BYTES - len(procfs.SLOT) - 1)
     folder = str(Path(__file__).parent)
     boot = _BOOT.format(folder=folder, engine_id=engine_id, engine_pid=os.getpid())
     return subprocess.Popen(

@@ -11,8 +11,7 @@ import ctypes
 import os
 import sys
 
-SLOT = "CALLBOARD_SLOT"
-SLOT_BYTES = 4000
+from .procfs import SLOT, SLOT_BYTES
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36

@@ -18,6 +18,9 @@ from collections.abc import Iterable
 ENGINE = "CALLBOARD_ENGINE"
 ATTEMPT = "CALLBOARD_ATTEMPT"
 RUN = "CALLBOARD_RUN"
+SLOT = "CALLBOARD_SLOT"
+"""A long entry over which a forked Python child writes its marks: see kernel.py."""
+SLOT_BYTES = 4000
 
 _SWEEP_SECONDS = 5.0
 _SWEEP_PAUSE_SECONDS = 0.005
