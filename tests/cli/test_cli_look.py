@@ -46,6 +46,12 @@ def test_an_unknown_run_is_named(cli: Cli, run: str, words: list[str]) -> None:
     assert "there is no run 'x'" in done.err
 
 
+def test_no_run_is_called_by_what_is_no_unicode(cli: Cli, run: str) -> None:
+    done = cli("show", "\udcff")
+    assert done.code == 2
+    assert r"there is no run '\udcff'" in done.err
+
+
 def test_that_more_runs_are_meant_than_are_named_is_shown(cli: Cli) -> None:
     Path("flow.yaml").write_text("tasks: []")
     names = [f"r-{number:02}" for number in range(11)]

@@ -43,6 +43,18 @@ def test_the_ending_picks_the_format(cli: Cli, flow: str, kind: str) -> None:
     assert not Path("callboard.db").exists()
 
 
+def test_a_picture_that_has_no_folder_is_refused_before_anything_begins(
+    cli: Cli, flow: str
+) -> None:
+    for words in (("run", flow, "--picture"), ("picture", flow, "-o")):
+        done = cli(*words, "no/where.svg")
+        assert (done.code, done.out) == (2, "")
+        assert done.err == (
+            "error: 'no/where.svg' cannot be written: there is no folder 'no'; make it first\n"
+        )
+    assert not Path("callboard.db").exists()
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_run_leaves_the_last_picture_and_one_for_each_change(
     cli: Cli, flow: str, backend: str
@@ -123,10 +135,10 @@ def test_an_interrupted_picture_of_a_failed_run_is_drawn_too(cli: Cli) -> None:
     assert "failed" in Path("last.dot").read_text()
 
 
-def test_a_picture_that_cannot_be_written_does_not_change_what_the_run_came_to(
-    cli: Cli, flow: str
-) -> None:
-    done = cli("run", flow, "--picture", "no/such/folder/x.dot")
+def test_a_picture_that_cannot_be_written_does_not_change_what_the_run_came_to(cli: Cli) -> None:
+    Path("flow.yaml").write_text('tasks: [{name: A, shell: "rm -r no"}]')
+    Path("no/such/folder").mkdir(parents=True)
+    done = cli("run", "flow.yaml", "--picture", "no/such/folder/x.dot")
     assert done.code == 0
     assert "no/such/folder" in done.err
     assert "Traceback" not in done.err

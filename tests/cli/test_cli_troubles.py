@@ -267,6 +267,21 @@ def test_the_exit_code_is_the_same_if_nobody_reads(
     assert done.returncode == code
 
 
+def test_what_came_of_a_run_is_told_though_stdout_is_full() -> None:
+    write("flow.yaml", "tasks: [{name: A, shell: 'true'}]")
+    for words in ([], ["--json"]):
+        command = [sys.executable, "-m", "callboard", "run", "flow.yaml", *words]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode == 4
+        assert "1 of 1 task succeeded" in done.stderr
+        assert done.stderr.endswith(
+            "\nerror: stdout cannot be written (No space left on device); send it elsewhere\n"
+        )
+
+
 def test_garbage_is_looked_for_when_a_command_has_started() -> None:
     program = """
 import gc

@@ -28,7 +28,7 @@ EACH_TASKS_MAX: Final = 100
 
 
 def check_target(path: Path | None) -> None:
-    """Refuse a file whose ending names no format, or one that nothing here can draw.
+    """Refuse a file in no folder, whose ending names no format, or that nothing here can draw.
 
     Raises:
         UsageError: it says what to do.
@@ -38,6 +38,11 @@ def check_target(path: Path | None) -> None:
     kind = format_of(path)
     if kind in FORMATS:
         can_draw(kind)
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}; make it "
+            f"first"
+        )
 
 
 def format_of(path: Path) -> str:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from ..storage import RunQuery, Store, open_store
 from ..workflow import Run, UnknownRun, UsageError, fold
+from ..workflow._texts import storable
 
 LATEST = "latest"
 
@@ -45,7 +46,7 @@ async def find_run(store: Store, given: str | None) -> str:
     """
     if given is None or given == LATEST:
         return await _latest(store)
-    found = await store.find(given)
+    found = await store.find(storable(given))
     if len(found) == 1:
         return found[0]
     if found:

@@ -13,6 +13,7 @@ import anyio
 import attrs
 import click
 
+from .._drawing import can_draw
 from .._frozen import frozen
 from .._loading import let_import, load
 from .._workflows import Workflow
@@ -62,7 +63,7 @@ class Stay:
         """Refuse what could not be drawn, before anything is begun."""
         check_target(self.picture)
         if self.pictures is not None:
-            check_target(self.pictures / f"0.{EACH}")
+            can_draw(EACH)
 
     def engine(self, store: Store) -> Engine:
         """Return an engine that takes up nothing by itself and stops at once when it is left."""

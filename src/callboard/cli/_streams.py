@@ -8,6 +8,9 @@ import sys
 
 import click
 
+SHORT = 1_000
+"""How many characters go to stderr if stdout does not take them."""
+
 
 def prepare() -> None:
     """Let the standard streams take whatever is written to them."""
@@ -26,11 +29,21 @@ def prepare() -> None:
 
 
 def tell(line: str, *, err: bool = False) -> None:
-    """Print a line, or nothing any more once nobody reads."""
+    """Print a line, or nothing any more once nobody reads.
+
+    Raises:
+        OSError: stdout is on a full disk, say; a short line has gone to stderr instead.
+    """
     try:
         click.echo(line, err=err)
-    except BrokenPipeError:
+    except OSError as error:
         # Else what is left in the buffer is tried again when this process ends, and fails it.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, (sys.stderr if err else sys.stdout).fileno())
         os.close(null)
+        if err or isinstance(error, BrokenPipeError):
+            return
+        if len(line) <= SHORT:
+            tell(line, err=True)
+        why = error.strerror or error
+        raise OSError(f"stdout cannot be written ({why}); send it elsewhere") from error
