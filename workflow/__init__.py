@@ -72,7 +72,7 @@ from .commands import (
 )
 from .events import EVENTS as EVENTS, Event as Event, Wait as Wait
 
-# Ten modules that most commands and all workers do without.
+# What draws is loaded where something is drawn: most commands and all workers do without.
 if TYPE_CHECKING:
     from ._picture import picture as picture, picture_of_spec as picture_of_spec
     from ._picture_model import Edge as Edge, Node as Node, Picture as Picture

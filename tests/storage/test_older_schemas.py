@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from callboard.storage import EngineInfo, Record, RunQuery, SqliteStore
+from callboard.storage import EngineInfo, Record, RunQuery, SqliteStore, _sqlite_open
 from callboard.storage._sqlite_open import APPLICATION_ID, migrations
-from callboard.workflow import RunState, TaskState
+from callboard.workflow import RunState, StoreError, TaskState
 
 ENGINE = EngineInfo(id="e", host="h", pid=1, started_at=0.0)
 CREATED = '{"at":1.0,"run":"r","inputs":null,"parent_run":null,"parent_task":null,"topic":"t"}'
@@ -59,6 +59,26 @@ async def test_a_file_of_an_older_schema_is_carried_on(version: int, tmp_path: P
         await store.remove("r")
     with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
         assert connection.execute("SELECT count(*) FROM workflows").fetchone() == (0,)
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ones before it, too, which alone would have been right."""
+    written_by(2, tmp_path / "old.db")
+    wrong = (*migrations(), "CREATE TABLE late (x) STRICT;")
+    monkeypatch.setattr(_sqlite_open, "migrations", lambda: wrong)
+    store = SqliteStore(tmp_path / "old.db")
+    with pytest.raises(StoreError):
+        async with store.opened(ENGINE):
+            pass
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        assert connection.execute("SELECT max(version) FROM schema_version").fetchone() == (2,)
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        assert not tables & {"records", "refs", "late"}
+    monkeypatch.undo()
+    async with store.opened(ENGINE):
+        assert await store.load("r") is not None
 
 
 async def test_topics_and_jobs_are_looked_up_in_an_index(tmp_path: Path) -> None:
